@@ -1,0 +1,1 @@
+"""The GPU server: models, tracker and the processes that serve them. Never imports hou or pxr."""

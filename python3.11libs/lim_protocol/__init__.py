@@ -1,0 +1,1 @@
+"""The words that client and server share: types, messages and how they travel. numpy and msgpack only."""
