@@ -1,0 +1,84 @@
+"""One mesh prim of an asset: faces and texture coordinates once, points, normals and extent at every time."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from pxr import Sdf, Usd, UsdGeom, Vt
+
+from lim_protocol.types import Float32, Frame, Mesh
+from lim_usd.arrays import ints, pairs, vectors
+from lim_usd.color import linear
+
+Pick: TypeAlias = "slice | NDArray[np.integer]"
+
+
+class MeshPrim:
+    """A mesh prim whose faces never change; `pick` takes its points out of a frame's."""
+
+    def __init__(self, path: Sdf.Path, mesh: Mesh, pick: Pick, velocities: bool) -> None:
+        self.path = path
+        self.mesh = mesh
+        self.extents: list[Float32] = []
+        self._pick = pick
+        self._vectors = ("points", "normals", *(("velocities", "accelerations") if velocities else ()))
+        self._last = Vt.Vec3fArray()
+
+    def define(self, stage: Usd.Stage) -> UsdGeom.Mesh:
+        """Author all that does not move, and the attributes that will."""
+        prim = UsdGeom.Mesh.Define(stage, self.path)
+        prim.CreateFaceVertexCountsAttr(ints(self.mesh.face_counts))
+        prim.CreateFaceVertexIndicesAttr(ints(self.mesh.face_indices))
+        prim.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
+        prim.CreatePointsAttr()
+        prim.CreateNormalsAttr()
+        prim.SetNormalsInterpolation(UsdGeom.Tokens.vertex)
+        prim.CreateExtentAttr()
+        if "velocities" in self._vectors:
+            prim.CreateVelocitiesAttr()
+            prim.CreateAccelerationsAttr()
+        self._define_primvars(UsdGeom.PrimvarsAPI(prim))
+        return prim
+
+    def _define_primvars(self, primvars: UsdGeom.PrimvarsAPI) -> None:
+        if self.mesh.st is not None and self.mesh.st_indices is not None:
+            type_name = Sdf.ValueTypeNames.TexCoord2fArray
+            st = primvars.CreatePrimvar("st", type_name, UsdGeom.Tokens.faceVarying)
+            st.Set(pairs(self.mesh.st))
+            st.SetIndices(ints(self.mesh.st_indices))
+        if self.mesh.colors is not None:
+            type_name = Sdf.ValueTypeNames.Color3fArray
+            color = primvars.CreatePrimvar("displayColor", type_name, UsdGeom.Tokens.vertex)
+            palette, indices = np.unique(self.mesh.colors, axis=0, return_inverse=True)
+            color.Set(vectors(linear(palette)))
+            color.SetIndices(ints(indices.reshape(-1)))
+
+    def write(self, layer: Sdf.Layer, frame: Frame) -> int:
+        """Add the frame's samples, and with the first frame the default values; returns the bytes they take."""
+        samples = {name: vectors(getattr(frame, name)[self._pick]) for name in self._vectors}
+        self._last = samples["points"]
+        # OpenUSD's own extent takes a fiftieth of numpy's min and max along the short axis.
+        samples["extent"] = UsdGeom.PointBased.ComputeExtent(self._last)
+        for name, value in samples.items():
+            path = self.path.AppendProperty(name)
+            if not self.extents and name in ("points", "normals", "extent"):
+                layer.GetAttributeAtPath(path).default = value  # the crate keeps equal arrays once
+            layer.SetTimeSample(path, frame.time, value)
+        self.extents.append(np.array(samples["extent"]))
+        return len(self._vectors) * len(self._last) * 12
+
+    def missing(self, layer: Sdf.Layer, times: list[float]) -> str:
+        """What `layer`, read back from the disk, lacks of what was written; empty when it is all there."""
+        for name in (*self._vectors, "extent"):
+            found = layer.ListTimeSamplesForPath(self.path.AppendProperty(name))
+            if list(found) != times:
+                return f"{self.path}.{name} has {len(found)} of {len(times)} samples"
+        points = layer.QueryTimeSample(self.path.AppendProperty("points"), times[-1])
+        if points != self._last:
+            return f"{self.path}.points differ at {times[-1]:g}"
+        for time, extent in zip(times, self.extents):
+            if not np.array_equal(layer.QueryTimeSample(self.path.AppendProperty("extent"), time), extent):
+                return f"{self.path}.extent differs at {time:g}"
+        return ""
