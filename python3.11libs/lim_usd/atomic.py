@@ -82,6 +82,8 @@ def disk_errors(target: Path) -> Iterator[None]:
     """What the system or OpenUSD says about a failed write, as a DiskError that names the file."""
     try:
         yield
+    except DiskError:
+        raise
     except Tf.ErrorException as error:
         raise DiskError(f"{target}: cannot be written: {_reason(error)}. {_ADVICE}") from error
     except OSError as error:

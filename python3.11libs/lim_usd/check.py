@@ -1,0 +1,59 @@
+"""The door every mesh comes through, whatever file it was in: what is wrong with it, said in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lim_protocol.types import Mesh
+from lim_usd.source import BadSource
+
+
+def check_mesh(mesh: Mesh, name: str) -> None:
+    """Raise BadSource for a mesh that cannot be tracked. `name` is what the message calls it: a file, a prim."""
+    check_faces(mesh, name)
+    if (mesh.face_counts < 3).any():
+        face = int(np.argmax(mesh.face_counts < 3))
+        raise BadSource(f"{name}: face {face} has {mesh.face_counts[face]} corners. Remove faces with less than 3.")
+    _check_finite(f"{name}: point", mesh.points)
+    if mesh.st is not None and mesh.st_indices is not None:
+        if len(mesh.st_indices) != len(mesh.face_indices):
+            raise BadSource(
+                f"{name}: {len(mesh.st_indices)} texture coordinates for {len(mesh.face_indices)} corners. {_AGAIN}"
+            )
+        _check_indices(f"{name}: texture coordinate index", mesh.st_indices, len(mesh.st), "texture coordinates")
+        _check_finite(f"{name}: texture coordinate", mesh.st)
+
+
+def check_faces(mesh: Mesh, name: str) -> None:
+    """Raise BadSource where there is no mesh, or its faces name corners or points that are not there."""
+    points, faces, corners = len(mesh.points), len(mesh.face_counts), len(mesh.face_indices)
+    if points == 0:
+        raise BadSource(f"{name}: the mesh is empty. Export it with its polygons.")
+    if faces == 0:
+        raise BadSource(f"{name}: {points} points and no faces. Export polygons, not points.")
+    if mesh.face_counts.min() < 0 or int(mesh.face_counts.sum()) != corners:
+        needed = int(mesh.face_counts.sum())
+        raise BadSource(f"{name}: its faces have {needed} corners, but {corners} corners name points. {_AGAIN}")
+    _check_indices(f"{name}: face index", mesh.face_indices, points, "points")
+
+
+_AGAIN = "The file is damaged: export it again."
+
+
+def _check_indices(what: str, indices: NDArray[Any], count: int, things: str) -> None:
+    bad = (indices < 0) | (indices >= count)
+    if bad.any():
+        corner = int(np.argmax(bad))
+        raise BadSource(f"{what} {int(indices[corner])} at corner {corner}, but there are {count} {things}. {_AGAIN}")
+
+
+def _check_finite(what: str, values: NDArray[Any]) -> None:
+    bad = ~np.isfinite(values).all(axis=1)
+    if bad.any():
+        raise BadSource(
+            f"{what} {int(np.argmax(bad))} is not finite (NaN or infinite), one of {int(bad.sum())} such. "
+            "Clean the mesh and export it again."
+        )
