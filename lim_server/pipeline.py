@@ -1,0 +1,135 @@
+"""The story of a job, and the only place that wires stages together.
+
+    keyframes  ->  track     every keyframe gets the source's points            stages/track.py
+               ->  texture   uv and texture, where the source has none          stages/texture.py
+               ->  motion    points at every asked time                         stages/motion.py
+
+Records stream out as they are made: the Surface first, then a Frame per time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lim_protocol import records
+from lim_protocol.types import Frame, Keyframe, Quality, TrackOptions
+from lim_server.geometry.normals import vertex_normals
+from lim_server.stages.motion import Motion
+from lim_server.stages.texture import surface_of
+from lim_server.stages.track import TrackedKey, track_keys
+
+Step = Callable[[str, int, int], None]
+"""Called with (what is being done, done, total) at least a few times a second; raises where the job is cancelled."""
+
+
+class Memo(Protocol):
+    """What earlier attempts at this or a like job left behind, by name."""
+
+    def get(self, name: bytes) -> bytes | memoryview | None:
+        """The content kept under the name, None where there is none."""
+
+    def put(self, name: bytes, content: bytes | bytearray) -> None:
+        """Keep it."""
+
+
+class Seconds:
+    """Time spent per stage, for the summary."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = {}
+
+    @contextmanager
+    def of(self, stage: str) -> Iterator[None]:
+        """Count what is done inside as this stage's."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.spent[stage] = self.spent.get(stage, 0.0) + time.perf_counter() - start
+
+
+class TrackJob:
+    """One job of op 'track'. `records` streams from any record on; `summary` is whole once all were made."""
+
+    def __init__(
+        self, keyframes: Sequence[Keyframe], options: TrackOptions, *, device: str, code: bytes, memo: Memo, step: Step
+    ):
+        self.keyframes, self.options, self.device = keyframes, options, device
+        self.code, self.memo, self.step = code, memo, step
+        self.seconds, self.tracked = Seconds(), dict[int, TrackedKey]()
+
+    def records(self, first: int) -> Iterator[tuple[int, bytes | bytearray]]:
+        """(number, record) from the first that is asked for."""
+        self._track()
+        if first == 0:
+            with self.seconds.of("texture"):
+                coloured = [(k.mesh, self.tracked[i].points) for i, k in enumerate(self.keyframes)]
+                surface = surface_of(self.keyframes[0].mesh, self.options, coloured, step=self.step)
+            yield 0, records.pack_surface(surface)
+        with self.seconds.of("motion"):
+            times = [k.time for k in self.keyframes]
+            points = [self.tracked[i].points for i in range(len(times))]
+            motion = Motion(self.keyframes[0].mesh, times, points, device=self.device)
+        for seq in range(max(first, 1), len(self.options.times) + 1):
+            self.step("in-betweens", seq - 1, len(self.options.times))
+            with self.seconds.of("motion"):
+                frame = self._frame(motion, self.options.times[seq - 1])
+            yield seq, records.pack_frame(frame)
+
+    def summary(self) -> dict[str, Any]:
+        """Seconds per stage and how well each keyframe was met."""
+        keys = [
+            {"time": k.time, "name": k.name, **asdict(self.tracked[i].quality)} for i, k in enumerate(self.keyframes)
+        ]
+        return {"seconds": dict(self.seconds.spent), "keys": keys, "method": "geometry"}
+
+    def _track(self) -> None:
+        """Every keyframe, from the memo where a former attempt got so far."""
+        names = self._key_names()
+        known = {i: key for i, name in enumerate(names) if (key := _unpack_key(self.memo.get(name))) is not None}
+        with self.seconds.of("track"):
+            for i, key in track_keys(self.keyframes, device=self.device, step=self.step, known=known):
+                self.tracked[i] = key
+                if i not in known:
+                    self.memo.put(names[i], _pack_key(key))
+
+    def _key_names(self) -> list[bytes]:
+        """A tracked key depends on all keyframes and their times, and on nothing else of the job."""
+        whole = hashlib.sha256(self.code + b"tracked")
+        for key in self.keyframes:
+            whole.update(np.float64(key.time).tobytes() + records.digest(records.pack_mesh(key.mesh)))
+        return [hashlib.sha256(whole.digest() + bytes([i >> 8, i & 255])).digest() for i in range(len(self.keyframes))]
+
+    def _frame(self, motion: Motion, at: float) -> Frame:
+        mesh = self.keyframes[0].mesh
+        points = motion.at(at)
+        normals = vertex_normals(points, mesh.triangles())
+        velocities = accelerations = None
+        if self.options.velocities:
+            rate = np.float32(self.options.fps)
+            velocities, accelerations = motion.derivatives(at)
+            velocities, accelerations = velocities * rate, accelerations * (rate * rate)
+        return Frame(at, points, normals, velocities, accelerations, self._quality(at))
+
+    def _quality(self, at: float) -> Quality | None:
+        return next((self.tracked[i].quality for i, k in enumerate(self.keyframes) if k.time == at), None)
+
+
+def _pack_key(key: TrackedKey) -> bytearray:
+    return records.pack({"points": key.points, "confidence": key.confidence}, asdict(key.quality))
+
+
+def _unpack_key(record: bytes | memoryview | None) -> TrackedKey | None:
+    if record is None:
+        return None
+    arrays: Mapping[str, NDArray[Any]]
+    arrays, values = records.unpack(record)
+    return TrackedKey(arrays["points"].copy(), arrays["confidence"].copy(), Quality(**values))

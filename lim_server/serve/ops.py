@@ -1,0 +1,105 @@
+"""What the server can be asked to do: from a task's plain words and blobs to a job that makes records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any, Protocol
+
+from lim_protocol import records
+from lim_protocol.types import Keyframe, Mesh, TrackOptions
+from lim_protocol.wire import WireError
+from lim_server.pipeline import Step, TrackJob
+from lim_server.serve.store import Store
+
+METHODS = ("auto", "geometry")
+TEXTURE_MAX = 16384
+
+
+class TaskError(Exception):
+    """The task cannot be done; code, text and retryable are what the client's Error says."""
+
+    def __init__(self, code: str, text: str, retryable: bool = False):
+        super().__init__(text)
+        self.code, self.retryable = code, retryable
+
+
+class Job(Protocol):
+    """A run in the making."""
+
+    def records(self, first: int) -> Iterator[tuple[int, bytes | bytearray]]:
+        """(number, record), from the first that is asked for to the last."""
+
+    def summary(self) -> dict[str, Any]:
+        """What to tell when all records were made."""
+
+
+class Shelf:
+    """The store as the pipeline's memo, and as the place of inputs."""
+
+    def __init__(self, store: Store):
+        self.store = store
+
+    def get(self, name: bytes) -> memoryview | None:
+        """What was kept under the name."""
+        return self.store.open(name)
+
+    def put(self, name: bytes, content: bytes | bytearray) -> None:
+        """Keep it."""
+        self.store.put(name, content)
+
+    def blob(self, digest: bytes) -> memoryview:
+        """An input, checked against its name. Raises TaskError."""
+        view = self.store.open(digest)
+        if view is None:
+            raise TaskError("missing-blob", f"input {digest.hex()[:12]} is not here any more", retryable=True)
+        if records.digest(view) != digest:
+            self.store.remove(digest)
+            raise TaskError("damaged-blob", f"input {digest.hex()[:12]} is not what its name says", retryable=True)
+        return view
+
+
+def track(task: dict[str, Any], shelf: Shelf, device: str, code: bytes, step: Step) -> Job:
+    """The job of op 'track'. Raises TaskError 'bad-input' where the words do not fit."""
+    params = dict(task["params"])
+    keys = params.pop("keys", None)
+    options = _options(params, task["times"])
+    if not isinstance(keys, list) or len(keys) != len(task["inputs"]) or len(keys) < 2:
+        raise TaskError("bad-input", "keys are not [[time, name], ...], one per input and at least two")
+    keyframes = []
+    for key, digest in zip(keys, task["inputs"]):
+        match key:
+            case [int() | float() as time, str() as name]:
+                keyframes.append(Keyframe(float(time), _mesh(shelf, digest, name), name))
+            case _:
+                raise TaskError("bad-input", "a key is not [time, name]")
+    times = [k.time for k in keyframes]
+    if any(b <= a for a, b in pairwise(times)):
+        raise TaskError("bad-input", f"keyframes are not in order of time: {times}")
+    if options.times and not times[0] <= min(options.times) <= max(options.times) <= times[-1]:
+        raise TaskError("bad-input", f"frames outside the keyframes {times[0]:g} to {times[-1]:g}")
+    return TrackJob(keyframes, options, device=device, code=code, memo=shelf, step=step)
+
+
+OPS: dict[str, Callable[[dict[str, Any], Shelf, str, bytes, Step], Job]] = {"track": track}
+
+
+def _mesh(shelf: Shelf, digest: bytes, name: str) -> Mesh:
+    try:
+        mesh = records.unpack_mesh(shelf.blob(digest))
+    except WireError as error:
+        raise TaskError("bad-input", f"keyframe {name}: {error}") from None
+    if len(mesh.face_counts) == 0:
+        raise TaskError("bad-input", f"keyframe {name}: no faces")
+    return mesh
+
+
+def _options(params: dict[str, Any], times: list[float]) -> TrackOptions:
+    wanted = {"fps": float, "method": str, "velocities": bool, "unwrap": bool, "texture_size": int}
+    for name, value in params.items():
+        if name not in wanted or not isinstance(value, wanted[name]):
+            raise TaskError("bad-input", f"option {name}={value!r} is not known here")
+    options = TrackOptions(times=tuple(times), **params)
+    if options.method not in METHODS or not 16 <= options.texture_size <= TEXTURE_MAX or not options.fps > 0:
+        raise TaskError("bad-input", "method, texture_size or fps out of range")
+    return options
