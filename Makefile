@@ -1,1 +1,41 @@
+# make demo: the main job, from nothing to a picture.   make test: everything that must hold.
 PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BLENDER := .venv-blender
+OUT := out/demo
+
+.PHONY: setup demo test check pytest test-blender clean
+
+setup: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("LIM needs Python 3.11 or later, $(PYTHON) is %d.%d. Try make PYTHON=python3.11" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: setup
+	$(BIN)/python -m examples.creature $(OUT)
+
+test: check pytest test-blender
+
+check: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+pytest: setup
+	$(BIN)/pytest
+
+$(BLENDER)/installed: constraints-blender.txt
+	$(PYTHON) -m venv $(BLENDER)
+	$(BLENDER)/bin/pip install --quiet --disable-pip-version-check --requirement constraints-blender.txt
+	@touch $@
+
+test-blender: setup $(BLENDER)/installed
+	$(BIN)/python tests/blender/run.py $(BLENDER)/bin/python
+
+clean:
+	rm -rf $(VENV) $(BLENDER) out

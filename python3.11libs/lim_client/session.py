@@ -33,7 +33,7 @@ RECORD_MAX = 8 << 30
 TURN = 64
 TRIES = 5
 """How often a job is sent again after an error that may pass."""
-REFUSED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+REFUSED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 AGAIN = {"missing-blob", "damaged-blob", "no-session"}
 
 
@@ -139,7 +139,7 @@ class Session(threading.Thread):
             assert self.certificate is not None
             self.socket.curve_serverkey = z85.encode(self.endpoint.key)
             self.socket.curve_publickey, self.socket.curve_secretkey = self.certificate
-        self.monitor = self.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | REFUSED)
+        self.monitor = self.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | REFUSED)
         self.poller = zmq.Poller()
         for each in (self.socket, self.monitor, self.ring):
             self.poller.register(each, zmq.POLLIN)

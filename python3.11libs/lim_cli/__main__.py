@@ -1,0 +1,53 @@
+"""`lim`: the command, and what its exit codes mean."""
+
+from __future__ import annotations
+
+import sys
+
+EXIT_CODES = """
+Exit codes: 0 done; 2 bad input or options; 3 trouble with the server or the job; 4 the result could not be written;
+130 interrupted. Nothing half-written stays behind, and what was computed is kept for the next try.
+"""
+
+
+def main() -> None:
+    """Run the command line; every expected error becomes one line on stderr and its exit code."""
+    try:
+        import typer
+    except ImportError:
+        sys.exit("lim: the command line needs more than the bare package. Install it with: pip install 'lim[cli]'")
+    from lim_cli import keys, server, track
+
+    app = typer.Typer(
+        name="lim",
+        help="Key meshes of any topology in, one tracked and textured USD mesh out.",
+        epilog=EXIT_CODES,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.command("track")(track.track)
+    app.command("serve")(server.serve)
+    app.command("status")(server.status)
+    app.command("stop")(server.stop)
+    app.add_typer(keys.app, name="keys")
+    sys.exit(run(app))
+
+
+def run(app: object) -> int:
+    """The app's exit code; expected errors are told in words."""
+    from lim_cli.errors import exit_code_of
+
+    try:
+        app()  # type: ignore[operator]
+    except Exception as error:
+        code = exit_code_of(error)
+        if code is None:
+            raise
+        print(f"lim: {error}", file=sys.stderr)
+        return code
+    return 0
+
+
+if __name__ == "__main__":
+    main()

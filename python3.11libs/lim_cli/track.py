@@ -1,0 +1,245 @@
+"""`lim track`: keyframes in, one tracked USD asset out."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+from lim_cli.errors import BadInput
+from lim_cli.frames import parse_frames, within
+from lim_cli.keyframes import Loaded, load_keyframes
+from lim_cli.progress import Reporter, reporter
+from lim_cli.server import JsonOption, ServerOption, endpoint_of
+from lim_cli.summary import summary_text
+from lim_client.connection import Connection
+from lim_client.job import Job
+from lim_protocol import records
+from lim_protocol.types import Frame, Surface
+
+if TYPE_CHECKING:
+    from lim_usd.source import Source
+
+
+@dataclass
+class Clock:
+    """Seconds on this side of the wire, by what they were spent on."""
+
+    started: float = field(default_factory=time.perf_counter)
+    spent: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Count what is done inside."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.spent[name] = self.spent.get(name, 0.0) + time.perf_counter() - start
+
+    def mark(self, name: str) -> None:
+        """Note when something happened first, since the start."""
+        self.spent.setdefault(name, time.perf_counter() - self.started)
+
+
+def track(
+    keyframes: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="KEYFRAME...",
+            help="FRAME=PATH words, files with a frame number in their names, a pattern (scan.####.obj, scan.%04d.obj, "
+            "'scan.$F4.obj'), or one USD stage with time samples. OBJ, PLY, STL, GLB, glTF, USD.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT.usd", help="The asset to write: .usd or .usdc.")],
+    frames: Annotated[
+        str | None, typer.Option(help="1001-1024, 1001-1024x0.5, 1001,1003. Without it, every whole frame and key.")
+    ] = None,
+    keys: Annotated[
+        str | None, typer.Option(help="The key frames of a pattern or a USD stage: 1001,1009 or 1001-1033x8.")
+    ] = None,
+    fps: Annotated[float, typer.Option(help="Frames per second.")] = 24.0,
+    method: Annotated[str, typer.Option(help="auto, or geometry: by shape and colour alone.")] = "auto",
+    texture: Annotated[
+        Path | None, typer.Option(metavar="IMAGE", help="Base colour, in place of the source's own.")
+    ] = None,
+    hold: Annotated[bool, typer.Option("--hold", help="Hold the end poses on frames outside the keyframes.")] = False,
+    velocities: Annotated[bool, typer.Option("--velocities", help="Write velocities and accelerations.")] = False,
+    prim: Annotated[
+        str | None, typer.Option(help="The mesh to take from each file, by name or path. Without it, all as one.")
+    ] = None,
+    split: Annotated[
+        bool, typer.Option("--split", help="One mesh prim per part of the source, not one in all.")
+    ] = False,
+    up_axis: Annotated[str | None, typer.Option(help="Y or Z, for files that do not say (OBJ, PLY, STL).")] = None,
+    units: Annotated[str | None, typer.Option(help="m, cm, mm, in, ft, for files that do not say.")] = None,
+    texture_size: Annotated[int, typer.Option(help="Pixels, where a texture is baked.")] = 1024,
+    server: ServerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Track the first keyframe's mesh through all others.
+
+    The asset has the first keyframe's points, faces and texture coordinates at every frame; its points move, nothing
+    else changes. The work is done by a server, which is started where none is running and left running: the next
+    track begins at once, and what was computed before is not computed again.
+
+    \b
+    lim track 1001=a.obj 1009=b.ply 1017=c.glb -o asset.usd
+    lim track 'scan.####.obj' --keys 1001-1033x8 --frames 1001-1033x0.5 -o asset.usd
+    """
+    clock = Clock()
+    with reporter(quiet=as_json) as report:
+        with clock.of("read"):
+            report.stage("reading keyframes")
+            loaded = load_keyframes(keyframes, keys=keys, prim=prim, up_axis=up_axis, units=units)
+            for note in loaded.notes:
+                report.note(note)
+            asked = asked_frames(loaded, frames, hold)
+            params = job_params(loaded, fps, method, velocities, texture_size)
+            source = textured(loaded.source, texture)
+        tracker = Tracking(loaded, source, asked, params, clock, report)
+        tracker.run(out, split, server)
+    result = tracker.result(out)
+    print(json.dumps(result, indent=1) if as_json else summary_text(result))
+
+
+def asked_frames(loaded: Loaded, frames: str | None, hold: bool) -> tuple[float, ...]:
+    """The frames to write; without words for them, every whole frame between the first key and the last, and keys."""
+    times = [k.time for k in loaded.keyframes]
+    if frames is None:
+        return tuple(sorted({*times, *map(float, range(math.ceil(times[0]), math.floor(times[-1]) + 1))}))
+    asked = parse_frames(frames)
+    within(asked, times[0], times[-1], hold)
+    return asked
+
+
+def job_params(loaded: Loaded, fps: float, method: str, velocities: bool, texture_size: int) -> dict[str, Any]:
+    """What the server is told besides the meshes. Raises BadInput."""
+    if method not in ("auto", "geometry"):
+        raise BadInput(f"--method: '{method}' is none. Use auto or geometry.")
+    if not (math.isfinite(fps) and fps > 0):
+        raise BadInput(f"--fps: {fps} is no rate. Use a number above zero.")
+    if not 16 <= texture_size <= 16384:
+        raise BadInput(f"--texture-size: {texture_size} pixels. Use 16 to 16384.")
+    return {
+        "keys": [[k.time, k.name] for k in loaded.keyframes],
+        "fps": fps,
+        "method": method,
+        "velocities": velocities,
+        "unwrap": loaded.source.mesh.st is None,
+        "texture_size": texture_size,
+    }
+
+
+def textured(source: Source, image: Path | None) -> Source:
+    """The source with the image of --texture. Raises BadInput."""
+    if image is None:
+        return source
+    from lim_cli.textures import read_texture
+
+    return replace(source, texture=read_texture(image))
+
+
+class Tracking:
+    """One run of the command: from loaded keyframes to a written asset."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        source: Source,
+        asked: tuple[float, ...],
+        params: dict[str, Any],
+        clock: Clock,
+        report: Reporter,
+    ):
+        self.loaded, self.source, self.asked, self.params = loaded, source, asked, params
+        self.clock, self.report = clock, report
+        first, last = loaded.keyframes[0].time, loaded.keyframes[-1].time
+        self.times = sorted({min(max(t, first), last) for t in asked})
+        self.server, self.summary, self.files = "", dict[str, Any](), list[Path]()
+
+    def run(self, out: Path, split: bool, server: str | None) -> None:
+        """Submit, receive, write. Raises ServerError, OutputError, DiskError."""
+        from lim_usd.asset import check_output
+
+        check_output(out)
+        self.report.stage("connecting")
+        with self.clock.of("connect"):
+            connection = Connection(endpoint_of(server), client="lim track")
+        with connection:
+            self.server = str(connection.endpoint)
+            with self.clock.of("pack"):
+                inputs = [records.pack_mesh(k.mesh) for k in self.loaded.keyframes]
+            job = connection.submit("track", self.params, inputs, np.array(self.times))
+            self._write(out, split, job)
+
+    def _write(self, out: Path, split: bool, job: Job) -> None:
+        from lim_usd.asset import AssetWriter
+
+        stream = job.records(self.report.watch)
+        surface = records.unpack_surface(next(stream))
+        self.clock.mark("until the surface")
+        source = with_surface(self.source, surface)
+        shot = {"fps": self.params["fps"], "start": self.asked[0], "end": self.asked[-1]}
+        with AssetWriter(out, source, **shot, velocities=self.params["velocities"], split_parts=split) as writer:
+            done = 0
+            for record in stream:
+                self.clock.mark("until the first frame")
+                for frame in self._held(records.unpack_frame(record)):
+                    with self.clock.of("write"):
+                        writer.write(frame)
+                    done += 1
+                    self.report.frame(frame.time, done, len(self.asked))
+        self.files = writer.files
+        assert job.summary is not None
+        self.summary = job.summary
+
+    def _held(self, frame: Frame) -> Iterator[Frame]:
+        """The frame, as often as it was asked for: an end pose may stand for frames outside the keyframes."""
+        for time_asked in self.asked:
+            if min(max(time_asked, self.times[0]), self.times[-1]) == frame.time:
+                still = time_asked != frame.time and frame.velocities is not None
+                zero = np.zeros_like(frame.points) if still else None
+                held = replace(frame, velocities=zero, accelerations=zero) if still else frame
+                yield replace(held, time=time_asked)
+
+    def result(self, out: Path) -> dict[str, Any]:
+        """What --json prints."""
+        self.clock.spent["total"] = time.perf_counter() - self.clock.started
+        return {
+            "output": str(out),
+            "files": [str(path) for path in self.files],
+            "frames": {"first": self.asked[0], "last": self.asked[-1], "count": len(self.asked)},
+            "points": len(self.source.mesh.points),
+            "faces": len(self.source.mesh.face_counts),
+            "method": self.summary["method"],
+            "keys": self.summary["keys"],
+            "seconds": {"client": self.clock.spent, "server": self.summary["seconds"]},
+            "from_cache": bool(self.summary.get("cached")),
+            "server": self.server,
+            "notes": list(self.loaded.notes),
+        }
+
+
+def with_surface(source: Source, surface: Surface) -> Source:
+    """The source with the texture coordinates and the texture that the server made."""
+    if surface.st is not None:
+        source = replace(source, mesh=replace(source.mesh, st=surface.st, st_indices=surface.st_indices))
+    if surface.texture is not None and source.texture is None:
+        from PIL import Image
+
+        from lim_usd.source import Texture
+
+        data = io.BytesIO()
+        Image.fromarray(surface.texture).save(data, "PNG", compress_level=3)
+        source = replace(source, texture=Texture("baked.png", data.getvalue()))
+    return source
