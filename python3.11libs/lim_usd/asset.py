@@ -12,8 +12,10 @@ from pxr import Sdf, Usd, UsdGeom
 from lim_protocol.types import Frame, Quality
 from lim_usd.arrays import vectors
 from lim_usd.atomic import DiskError, OutputError, Scratch, disk_errors, publish
+from lim_usd.check import check_frame
 from lim_usd.component import define_component, mesh_prims, root_path
 from lim_usd.maps import image_in_place, map_path
+from lim_usd.mesh import Samples
 from lim_usd.provenance import sign, write_quality
 from lim_usd.source import Source
 
@@ -22,6 +24,20 @@ EXTENSIONS = (".usd", ".usdc")
 # Each save rewrites the tables of all samples, so one per frame is quadratic in time, and one at the end holds
 # every frame in memory: batches of bytes do neither, whatever the size of a frame.
 BATCH_BYTES = 24 << 20
+
+
+def check_output(path: str | Path) -> None:
+    """Raise OutputError for a name or place that no asset can be written to, before any work is put into it.
+
+    Tries the place by making and removing a folder there, and sweeps it of what writers that died have left.
+    """
+    Scratch(_asset_path(path)).close()
+
+
+def _asset_path(path: str | Path) -> Path:
+    if Path(path).suffix not in EXTENSIONS:
+        raise OutputError(f"{path}: an asset is one binary file. End its name in {' or '.join(EXTENSIONS)}.")
+    return Path(path)
 
 
 class AssetWriter:
@@ -39,7 +55,8 @@ class AssetWriter:
     split_parts  a mesh prim for each part in place of one mesh with its parts as subsets
 
     The file takes its name when the block ends well, after it was read back; otherwise nothing of it stays, and
-    what had that name before is as it was. Memory holds one batch of some 24 MB, however many frames there are.
+    what had that name before is as it was. After the block `files` tells what is there: the asset, then its texture
+    if it has one. Memory holds one batch of some 24 MB, however many frames there are.
 
     Raises OutputError for a name or place that cannot take the file, DiskError when writing fails, ValueError for
     frames that do not belong: times out of order or range, other counts of points, points that are not finite.
@@ -56,9 +73,7 @@ class AssetWriter:
         velocities: bool = False,
         split_parts: bool = False,
     ) -> None:
-        self.path = Path(path)
-        if self.path.suffix not in EXTENSIONS:
-            raise OutputError(f"{path}: an asset is one binary file. End its name in {' or '.join(EXTENSIONS)}.")
+        self.path = _asset_path(path)
         if source.up_axis is None or source.metres_per_unit is None:
             raise ValueError("the source's up axis and unit are not said: converted(source, 'Y', 0.01) says them")
         if source.texture is not None and source.mesh.st is None:
@@ -71,6 +86,8 @@ class AssetWriter:
         self._times: list[float] = []
         self._qualities: dict[float, Quality] = {}
         self._unsaved = 0
+        self._held: list[Samples] = []
+        self.files: list[Path] = []
 
     def __enter__(self) -> AssetWriter:
         self._scratch = Scratch(self.path)
@@ -102,8 +119,7 @@ class AssetWriter:
             if frame.quality is not None:
                 self._qualities[frame.time] = frame.quality
             if self._unsaved >= BATCH_BYTES:
-                self._layer.Save()
-                self._unsaved = 0
+                self._save()
 
     def _begin(self) -> Sdf.Layer:
         layer = Sdf.Layer.CreateNew(str(self._scratch.path / "asset.usdc"))
@@ -118,16 +134,19 @@ class AssetWriter:
         define_component(stage, self.path, self._source, self._meshes, f"./{self._map}" if self._map else None)
         return layer
 
+    def _save(self) -> None:
+        # While the first batch's last arrays are held, the heap has no free end, and the allocator does not give
+        # each batch's memory back to the system only to fault it in again: a quarter of all the time.
+        self._held = self._held or [mesh.last for mesh in self._meshes]
+        self._layer.Save()
+        self._unsaved = 0
+
     def _check(self, frame: Frame) -> None:
-        points = len(self._source.mesh.points)
         if self._times and frame.time <= self._times[-1]:
             raise ValueError(f"frame {frame.time:g} comes after frame {self._times[-1]:g}: write frames in order")
         if not self._times and frame.time != self._start:
             raise ValueError(f"frame {frame.time:g} is the first, frame {self._start:g} should be")
-        if frame.points.shape != (points, 3) or frame.normals.shape != (points, 3):
-            raise ValueError(f"frame {frame.time:g} has {len(frame.points)} points, the source has {points}")
-        if not np.isfinite(frame.points).all():
-            raise ValueError(f"frame {frame.time:g} has points that are not finite (NaN or infinite)")
+        check_frame(frame, len(self._source.mesh.points), self._meshes[0].vectors)
 
     def _commit(self) -> None:
         if not self._times or self._times[-1] != self._end:
@@ -137,13 +156,15 @@ class AssetWriter:
         with disk_errors(self.path):
             for mesh in self._meshes:
                 write_quality(self._layer, mesh.path, self._qualities)
-            self._layer.Save()
+            self._save()
             self._read_back(ready)
         with contextlib.ExitStack() as stack:
+            files = [self.path]
             if self._source.texture and self._map:
-                image = self.path.parent / self._map
-                stack.enter_context(image_in_place(self._source.texture.data, image, self._scratch.path))
+                files.append(self.path.parent / self._map)
+                stack.enter_context(image_in_place(self._source.texture.data, files[1], self._scratch.path))
             publish(ready, self.path)
+        self.files = files
 
     def _write_extents_hint(self, time: float) -> None:
         extents = np.stack([mesh.extents[-1] for mesh in self._meshes])

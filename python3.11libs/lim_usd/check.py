@@ -1,13 +1,14 @@
-"""The door every mesh comes through, whatever file it was in: what is wrong with it, said in words."""
+"""The doors that meshes and frames come through, whatever they were in: what is wrong with one, in words."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lim_protocol.types import Mesh
+from lim_protocol.types import Frame, Mesh
 from lim_usd.source import BadSource
 
 
@@ -41,6 +42,17 @@ def check_faces(mesh: Mesh, name: str) -> None:
 
 
 _AGAIN = "The file is damaged: export it again."
+
+
+def check_frame(frame: Frame, points: int, vectors: Sequence[str]) -> None:
+    """Raise ValueError for a frame that lacks one of its `vectors`, or has one of another count or not finite."""
+    for name in vectors:
+        values = getattr(frame, name)
+        if values is None or values.shape != (points, 3):
+            found = "none" if values is None else f"an array of {values.shape}"
+            raise ValueError(f"frame {frame.time:g} has {found} for {name}, not ({points}, 3)")
+        if not np.isfinite(values).all():
+            raise ValueError(f"frame {frame.time:g} has {name} that are not finite (NaN or infinite)")
 
 
 def _check_indices(what: str, indices: NDArray[Any], count: int, things: str) -> None:

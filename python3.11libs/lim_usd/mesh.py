@@ -13,18 +13,23 @@ from lim_usd.arrays import ints, pairs, vectors
 from lim_usd.color import linear
 
 Pick: TypeAlias = "slice | NDArray[np.integer]"
+Samples: TypeAlias = "dict[str, Vt.Vec3fArray]"
 
 
 class MeshPrim:
-    """A mesh prim whose faces never change; `pick` takes its points out of a frame's."""
+    """A mesh prim whose faces never change; `pick` takes its points out of a frame's.
+
+    vectors  the arrays of a frame that it is sampled by
+    last     the samples written last, and `extents` those of all times: to compare with what is read back
+    """
 
     def __init__(self, path: Sdf.Path, mesh: Mesh, pick: Pick, velocities: bool) -> None:
         self.path = path
         self.mesh = mesh
         self.extents: list[Float32] = []
         self._pick = pick
-        self._vectors = ("points", "normals", *(("velocities", "accelerations") if velocities else ()))
-        self._last = Vt.Vec3fArray()
+        self.vectors = ("points", "normals", *(("velocities", "accelerations") if velocities else ()))
+        self.last: Samples = {}
 
     def define(self, stage: Usd.Stage) -> UsdGeom.Mesh:
         """Author all that does not move, and the attributes that will."""
@@ -36,7 +41,7 @@ class MeshPrim:
         prim.CreateNormalsAttr()
         prim.SetNormalsInterpolation(UsdGeom.Tokens.vertex)
         prim.CreateExtentAttr()
-        if "velocities" in self._vectors:
+        if "velocities" in self.vectors:
             prim.CreateVelocitiesAttr()
             prim.CreateAccelerationsAttr()
         self._define_primvars(UsdGeom.PrimvarsAPI(prim))
@@ -57,27 +62,27 @@ class MeshPrim:
 
     def write(self, layer: Sdf.Layer, frame: Frame) -> int:
         """Add the frame's samples, and with the first frame the default values; returns the bytes they take."""
-        samples = {name: vectors(getattr(frame, name)[self._pick]) for name in self._vectors}
-        self._last = samples["points"]
+        samples = {name: vectors(getattr(frame, name)[self._pick]) for name in self.vectors}
         # OpenUSD's own extent takes a fiftieth of numpy's min and max along the short axis.
-        samples["extent"] = UsdGeom.PointBased.ComputeExtent(self._last)
+        samples["extent"] = UsdGeom.PointBased.ComputeExtent(samples["points"])
         for name, value in samples.items():
             path = self.path.AppendProperty(name)
             if not self.extents and name in ("points", "normals", "extent"):
                 layer.GetAttributeAtPath(path).default = value  # the crate keeps equal arrays once
             layer.SetTimeSample(path, frame.time, value)
         self.extents.append(np.array(samples["extent"]))
-        return len(self._vectors) * len(self._last) * 12
+        self.last = samples
+        return sum(len(value) * 12 for value in samples.values())
 
     def missing(self, layer: Sdf.Layer, times: list[float]) -> str:
         """What `layer`, read back from the disk, lacks of what was written; empty when it is all there."""
-        for name in (*self._vectors, "extent"):
+        for name in (*self.vectors, "extent"):
             found = layer.ListTimeSamplesForPath(self.path.AppendProperty(name))
             if list(found) != times:
                 return f"{self.path}.{name} has {len(found)} of {len(times)} samples"
-        points = layer.QueryTimeSample(self.path.AppendProperty("points"), times[-1])
-        if points != self._last:
-            return f"{self.path}.points differ at {times[-1]:g}"
+        for name, value in self.last.items():
+            if layer.QueryTimeSample(self.path.AppendProperty(name), times[-1]) != value:
+                return f"{self.path}.{name} differs at {times[-1]:g}"
         for time, extent in zip(times, self.extents):
             if not np.array_equal(layer.QueryTimeSample(self.path.AppendProperty("extent"), time), extent):
                 return f"{self.path}.extent differs at {time:g}"

@@ -65,7 +65,7 @@ def _baked(points: Vt.Vec3fArray, matrix: Gf.Matrix4d) -> Float32:
 
 
 def _is_inside_out(geom: UsdGeom.Mesh, matrix: Gf.Matrix4d) -> bool:
-    left_handed = geom.GetOrientationAttr().Get() == UsdGeom.Tokens.leftHanded
+    left_handed = bool(geom.GetOrientationAttr().Get() == UsdGeom.Tokens.leftHanded)
     return left_handed != bool(np.linalg.det(np.array(matrix)[:3, :3]) < 0)
 
 

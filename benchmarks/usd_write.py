@@ -1,0 +1,244 @@
+"""How long a USD file of many frames takes to write, against the same bytes written raw, and how much memory.
+
+    python benchmarks/usd_write.py [--frames 240] [--points 100000] [--rounds 5]
+
+Every row runs in a process of its own, the rows in turn, round after round: a ratio compares runs that were
+neighbours in time. Only the writing is timed (until the bytes are synced), not the making of the frames.
+Prints a table and writes it to benchmarks/results/usd_write.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from pxr import Sdf, Usd, UsdGeom
+
+from lim_protocol.types import Frame, Mesh
+from lim_usd.arrays import vectors
+from lim_usd.asset import BATCH_BYTES, AssetWriter
+from lim_usd.source import Source
+
+RESULTS = Path(__file__).parent / "results" / "usd_write.md"
+MB = 1e6
+
+
+def main() -> None:
+    options = _options()
+    if options.row:
+        _run_row(options)
+        return
+    runs: dict[str, list[list[float]]] = {name: [] for name in ROWS}
+    for _ in range(options.rounds):
+        for name in ROWS:
+            runs[name].append(_row_in_process(name, options))
+    table = _table(runs)
+    print(table)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(_page(table, options))
+
+
+class Meter:
+    """Adds up the time inside its blocks, and follows resident memory at the end of each."""
+
+    def __init__(self) -> None:
+        self.seconds, self.before, self.peak = 0.0, _resident(), 0.0
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += time.perf_counter() - self._start
+        self.peak = max(self.peak, _resident())
+
+    @property
+    def growth(self) -> float:
+        """Megabytes resident at most, above what was before the first frame."""
+        return self.peak - self.before
+
+
+def frames(source: Source, count: int) -> Iterator[Frame]:
+    points = source.mesh.points
+    vectors_of = {name: np.empty_like(points) for name in ("points", "normals", "velocities", "accelerations")}
+    for time_code in range(1, count + 1):
+        for offset, out in enumerate(vectors_of.values()):  # no two alike: the file format keeps equal ones once
+            np.add(points, np.float32(time_code + offset / 8), out=out)
+        yield Frame(float(time_code), **vectors_of)
+
+
+def raw(*arrays: str) -> Callable[[Path, Source, int, Meter], Path]:
+    """The floor: the same arrays of every frame in one file, nothing else, synced."""
+
+    def write(folder: Path, source: Source, count: int, meter: Meter) -> Path:
+        path = folder / "frames.bin"
+        with path.open("wb") as file:
+            for frame in frames(source, count):
+                with meter:
+                    for name in arrays:
+                        getattr(frame, name).tofile(file)
+            with meter:
+                file.flush()
+                os.fsync(file.fileno())
+        return path
+
+    return write
+
+
+def sdf(*arrays: str) -> Callable[[Path, Source, int, Meter], Path]:
+    """What OpenUSD itself takes: samples straight into a layer, saved in batches, synced; no check, no asset."""
+
+    def write(folder: Path, source: Source, count: int, meter: Meter) -> Path:
+        path = folder / "layer.usdc"
+        layer = Sdf.Layer.CreateNew(str(path))
+        stage = Usd.Stage.Open(layer)
+        mesh = UsdGeom.Mesh.Define(stage, "/mesh").GetPrim()
+        for name in (*arrays, "extent"):
+            mesh.CreateAttribute(name, mesh.GetAttribute(name).GetTypeName(), custom=False)
+        del mesh, stage  # a stage that listens makes every sample dearer
+        unsaved = 0
+        for frame in frames(source, count):
+            with meter:
+                values = {name: vectors(getattr(frame, name)) for name in arrays}
+                values["extent"] = UsdGeom.PointBased.ComputeExtent(values["points"])
+                for name, value in values.items():
+                    layer.SetTimeSample(f"/mesh.{name}", frame.time, value)
+                unsaved += sum(len(value) * 12 for value in values.values())
+                if unsaved >= BATCH_BYTES:
+                    layer.Save()
+                    unsaved = 0
+        with meter:
+            layer.Save()
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())
+        return path
+
+    return write
+
+
+def asset(velocities: bool) -> Callable[[Path, Source, int, Meter], Path]:
+    """What the product does: a whole asset, read back, synced and moved to its name."""
+
+    def write(folder: Path, source: Source, count: int, meter: Meter) -> Path:
+        path = folder / "asset.usd"
+        writer = AssetWriter(path, source, fps=24, start=1, end=count, velocities=velocities)
+        with meter:
+            writer.__enter__()
+        for frame in frames(source, count):
+            with meter:
+                writer.write(frame)
+        with meter:
+            writer.__exit__(None, None, None)
+        return path
+
+    return write
+
+
+ROWS: dict[str, Callable[[Path, Source, int, Meter], Path]] = {
+    "raw: points": raw("points"),
+    "OpenUSD layer: points, extent": sdf("points"),
+    "raw: points, normals": raw("points", "normals"),
+    "OpenUSD layer: points, normals, extent": sdf("points", "normals"),
+    "asset: points, normals, extent": asset(velocities=False),
+    "raw: points, normals, velocities, accelerations": raw("points", "normals", "velocities", "accelerations"),
+    "asset: the same and extent": asset(velocities=True),
+}
+
+
+def grid(points: int) -> Source:
+    """A square sheet of quads with texture coordinates, of about so many points."""
+    side = round(points**0.5)
+    across, along = np.meshgrid(np.arange(side), np.arange(side), indexing="ij")
+    positions = np.stack([across, np.sin(across * 0.1), along], axis=-1).reshape(-1, 3).astype(np.float32)
+    corner = (np.arange(side - 1)[:, None] * side + np.arange(side - 1)).ravel()
+    faces = np.stack([corner, corner + 1, corner + side + 1, corner + side], axis=1).astype(np.int32).ravel()
+    counts = np.full(len(corner), 4, np.int32)
+    st = (positions[:, [0, 2]] / side).astype(np.float32)
+    return Source(Mesh(positions, counts, faces, st, faces), up_axis="Y", metres_per_unit=0.01)
+
+
+def _run_row(options: argparse.Namespace) -> None:
+    source = grid(options.points)
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        meter = Meter()
+        path = ROWS[options.row](Path(folder), source, options.frames, meter)
+        size = path.stat().st_size / MB
+    print(meter.seconds, size, meter.growth)
+
+
+def _row_in_process(name: str, options: argparse.Namespace) -> list[float]:
+    command = [
+        sys.executable,
+        __file__,
+        "--row",
+        name,
+        "--frames",
+        str(options.frames),
+        "--points",
+        str(options.points),
+    ]
+    done = subprocess.run([*command, "--folder", options.folder], check=True, capture_output=True, text=True)
+    return [float(word) for word in done.stdout.split()]
+
+
+def _table(runs: dict[str, list[list[float]]]) -> str:
+    lines = ["| what | wall s | times raw (median, range) | file MB | resident growth MB |", "|---|---|---|---|---|"]
+    floor: list[float] = []
+    for name, results in runs.items():
+        seconds, sizes, growths = zip(*results)
+        if name.startswith("raw"):
+            floor = list(seconds)
+        ratios = [mine / raw for mine, raw in zip(seconds, floor)]
+        ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        lines.append(f"| {name} | {statistics.median(seconds):.3f} | {ratio} | {sizes[0]:.1f} | {max(growths):.0f} |")
+    return "\n".join(lines)
+
+
+def _page(table: str, options: argparse.Namespace) -> str:
+    usd = ".".join(map(str, Usd.GetVersion()[1:]))
+    return f"""# Writing USD
+
+{options.frames} frames of {len(grid(options.points).mesh.points)} points; medians of {options.rounds} rounds, each row
+beside its floor (the last `raw` row above it) in every round. Growth is the most of all rounds.
+
+{table}
+
+Machine: {_processor()}, {os.cpu_count()} cores; Python {platform.python_version()}, OpenUSD {usd},
+numpy {np.__version__}; {datetime.date.today()}.
+Command: `python benchmarks/usd_write.py --frames {options.frames} --points {options.points} --rounds {options.rounds}`
+"""
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":")[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _resident() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / MB
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=240)
+    parser.add_argument("--points", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--folder", default=tempfile.gettempdir(), help="the disk to write on")
+    parser.add_argument("--row", choices=list(ROWS), help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
