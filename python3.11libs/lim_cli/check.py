@@ -20,8 +20,16 @@ _FLAT = 1e-12  # of the diagonal squared: below it the area of a face is roundin
 
 def sound(contents: Contents) -> Contents:
     """The contents, known to have points and faces, and faces whose points are there. Raises BadInput otherwise."""
+    mesh = contents.mesh
+    bad = np.flatnonzero((mesh.face_indices < 0) | (mesh.face_indices >= len(mesh.points)))
+    if len(mesh.points) and len(bad):
+        face = int(np.searchsorted(np.cumsum(mesh.face_counts), bad[0], side="right"))
+        raise BadInput(
+            f"face {face} uses point {mesh.face_indices[bad[0]]}, but there are {plural(len(mesh.points), 'point')}, "
+            "counted from 0. The file is damaged: export it again."
+        )
     with _in_our_words():
-        check_faces(contents.mesh, "mesh")
+        check_faces(mesh, "mesh")
     return contents
 
 

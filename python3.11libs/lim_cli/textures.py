@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from lim_cli.errors import BadInput
 from lim_protocol.types import UInt8
-from lim_usd.maps import image_suffix
 from lim_usd.source import Texture
 
 MOST_PIXELS = 16384 * 16384
@@ -25,14 +24,18 @@ def read_texture(path: Path) -> Texture:
     except OSError as error:
         raise BadInput(f"texture {path}: {error.strerror or error}. Check the path.") from error
     decoded(texture)
-    return replace(portable(texture), name=path.name)
+    kept = portable(texture)
+    return replace(kept, name=Path(kept.name).name)
 
 
 def portable(texture: Texture) -> Texture:
     """The image as PNG or JPEG, which every reader of USD knows: untouched where it is one, else as PNG."""
+    from PIL import Image
+
+    from lim_usd.maps import image_suffix
+
     if image_suffix(texture.data) is not None:
         return texture
-    from PIL import Image
 
     encoded = io.BytesIO()
     Image.fromarray(decoded(texture)).save(encoded, "PNG")

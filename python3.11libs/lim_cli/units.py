@@ -71,13 +71,18 @@ def _check_sizes(keys: Sequence[Key], sources: Sequence[Source]) -> None:
     first = diagonal(sources[0].mesh.points)
     for key, source in zip(keys, sources, strict=True):
         ratio = diagonal(source.mesh.points) / first
-        if not 1 / MOST_GROWTH <= ratio <= MOST_GROWTH:
-            larger = f"{ratio:.3g} times as large as" if ratio > 1 else f"{1 / ratio:.3g} times as small as"
-            one, other = _likely(ratio)
-            raise BadInput(
-                f"{key}: {larger} {keys[0]}, so they are likely in different units. Say which with "
-                f"--units {frame_text(keys[0].time)}={one},{frame_text(key.time)}={other}, or export both in one unit."
-            )
+        if 1 / MOST_GROWTH <= ratio <= MOST_GROWTH:
+            continue
+        size = f"{_rounded(ratio)} times larger" if ratio > 1 else f"{_rounded(1 / ratio)} times smaller"
+        one, other = _likely(ratio)
+        raise BadInput(
+            f"{key}: {size} than {keys[0]}, so they are likely in different units. Say which with "
+            f"--units {frame_text(keys[0].time)}={one},{frame_text(key.time)}={other}, or export both in one unit."
+        )
+
+
+def _rounded(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio >= 20 else f"{ratio:.1f}"
 
 
 def _likely(ratio: float) -> tuple[str, str]:

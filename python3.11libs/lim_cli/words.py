@@ -39,6 +39,13 @@ def resolve(words: Sequence[str], keys: str | None, prim: str | None = None) -> 
     Raises BadInput for words that do not say their frame, two keys at one frame, fewer than two keys, and
     files that are not there.
     """
+    try:
+        return _resolved(words, keys, prim)
+    except OSError as error:
+        raise BadInput(f"{error.filename}: {error.strerror}. Check the path.") from error
+
+
+def _resolved(words: Sequence[str], keys: str | None, prim: str | None) -> tuple[list[Key], list[str]]:
     given, notes = _given(words, keys, prim)
     ordered = sorted(given, key=lambda key: key.time)
     if [key.time for key in given] != [key.time for key in ordered]:
@@ -65,7 +72,7 @@ def frame_in_name(path: Path) -> float:
     alone = list(_ALONE.finditer(stem))
     if alone and len(alone[-1][0]) <= 15:
         last = alone[-1]
-        if re.search(r"(?<![\d])\d+\.$", stem[: last.start()]) and len(last[0]) <= 3:
+        if re.search(r"(?<![^._ \-])\d+\.$", stem[: last.start()]) and len(last[0]) <= 3:
             raise BadInput(
                 f"{path}: frame {last[0]}, or a subframe? The name does not say. Write FRAME=PATH, "
                 f"such as 1001.5={path}."

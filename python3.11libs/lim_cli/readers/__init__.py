@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from lim_cli.errors import BadInput
 from lim_cli.readers.contents import Contents
 
@@ -50,7 +52,8 @@ def read(path: Path, time: float, prim: str | None) -> Contents:
     try:
         if path.stat().st_size == 0:
             raise BadInput("the file is empty. Export it again.")
-        return reader(path, time, prim)
+        with np.errstate(invalid="ignore", over="ignore"):  # points that are not finite are refused by name later
+            return reader(path, time, prim)
     except BadInput:
         raise
     except OSError as error:

@@ -133,8 +133,8 @@ def _triangles(file: GltfFile, primitive: dict[str, Any], points: int) -> Int32:
     if len(bad):
         face = bad[0] // 3 if mode == _TRIANGLES else max(bad[0] - 2, 0)
         raise BadInput(
-            f"face {face} of a primitive uses point {corners[bad[0]]}, but there are {plural(points, 'point')}. The "
-            "file is damaged: export it again."
+            f"face {face} of a primitive uses point {corners[bad[0]]}, but there are {plural(points, 'point')}, "
+            "counted from 0. The file is damaged: export it again."
         )
     if mode == _TRIANGLES and len(corners) % 3:
         raise BadInput(f"{plural(len(corners), 'corner')} do not make whole triangles. Export it again.")
