@@ -23,7 +23,7 @@ EXTENSIONS = (".usd", ".usdc")
 
 # Each save rewrites the tables of all samples, so one per frame is quadratic in time, and one at the end holds
 # every frame in memory: batches of bytes do neither, whatever the size of a frame.
-BATCH_BYTES = 24 << 20
+BATCH_BYTES = 16 << 20
 
 
 def check_output(path: str | Path) -> None:
@@ -56,7 +56,7 @@ class AssetWriter:
 
     The file takes its name when the block ends well, after it was read back; otherwise nothing of it stays, and
     what had that name before is as it was. After the block `files` tells what is there: the asset, then its texture
-    if it has one. Memory holds one batch of some 24 MB, however many frames there are.
+    if it has one. Memory holds one batch of some 16 MB, however many frames there are.
 
     Raises OutputError for a name or place that cannot take the file, DiskError when writing fails, ValueError for
     frames that do not belong: times out of order or range, other counts of points, points that are not finite.
@@ -113,7 +113,8 @@ class AssetWriter:
         """Add one frame; its time must come after the last one's."""
         self._check(frame)
         with disk_errors(self.path):
-            self._unsaved += sum(mesh.write(self._layer, frame) for mesh in self._meshes)
+            self._frame_bytes = sum(mesh.write(self._layer, frame) for mesh in self._meshes)
+            self._unsaved += self._frame_bytes
             self._write_extents_hint(frame.time)
             self._times.append(frame.time)
             if frame.quality is not None:
@@ -175,8 +176,11 @@ class AssetWriter:
         self._layer.SetTimeSample(path, time, hint)
 
     def _read_back(self, ready: Path) -> None:
-        # Anonymous, so that it is the file that is read and not the layer that wrote it.
-        layer = Sdf.Layer.OpenAsAnonymous(str(ready))
-        for mesh in self._meshes:
-            if lost := mesh.missing(layer, self._times):
-                raise DiskError(f"{self.path}: does not read back as it was written: {lost}")
+        # What is read of a mapped file counts as resident until its layer goes: a layer for each batch of frames.
+        # They are anonymous, so that it is the file that is read and not the layer that wrote it.
+        step = max(1, BATCH_BYTES // self._frame_bytes)
+        for first in range(0, len(self._times), step):
+            layer = Sdf.Layer.OpenAsAnonymous(str(ready))
+            for mesh in self._meshes:
+                if lost := mesh.missing(layer, self._times, range(first, min(first + step, len(self._times)))):
+                    raise DiskError(f"{self.path}: does not read back as it was written: {lost}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -11,6 +12,7 @@ from pxr import Sdf, Usd, UsdGeom, Vt
 from lim_protocol.types import Float32, Frame, Mesh
 from lim_usd.arrays import ints, pairs, vectors
 from lim_usd.color import linear
+from lim_usd.indexed import each_once
 
 Pick: TypeAlias = "slice | NDArray[np.integer]"
 Samples: TypeAlias = "dict[str, Vt.Vec3fArray]"
@@ -51,8 +53,9 @@ class MeshPrim:
         if self.mesh.st is not None and self.mesh.st_indices is not None:
             type_name = Sdf.ValueTypeNames.TexCoord2fArray
             st = primvars.CreatePrimvar("st", type_name, UsdGeom.Tokens.faceVarying)
-            st.Set(pairs(self.mesh.st))
-            st.SetIndices(ints(self.mesh.st_indices))
+            values, indices = each_once(self.mesh.st, self.mesh.st_indices)
+            st.Set(pairs(values))
+            st.SetIndices(ints(indices))
         if self.mesh.colors is not None:
             type_name = Sdf.ValueTypeNames.Color3fArray
             color = primvars.CreatePrimvar("displayColor", type_name, UsdGeom.Tokens.vertex)
@@ -74,16 +77,20 @@ class MeshPrim:
         self.last = samples
         return sum(len(value) * 12 for value in samples.values())
 
-    def missing(self, layer: Sdf.Layer, times: list[float]) -> str:
-        """What `layer`, read back from the disk, lacks of what was written; empty when it is all there."""
-        for name in (*self.vectors, "extent"):
-            found = layer.ListTimeSamplesForPath(self.path.AppendProperty(name))
-            if list(found) != times:
-                return f"{self.path}.{name} has {len(found)} of {len(times)} samples"
+    def missing(self, layer: Sdf.Layer, times: Sequence[float], looked_at: range) -> str:
+        """What `layer`, read from the disk, lacks of what was written; empty when it is all there.
+
+        Compares all times, the last samples, and the extents of the times `looked_at`, counted from 0.
+        """
         for name, value in self.last.items():
-            if layer.QueryTimeSample(self.path.AppendProperty(name), times[-1]) != value:
-                return f"{self.path}.{name} differs at {times[-1]:g}"
-        for time, extent in zip(times, self.extents):
-            if not np.array_equal(layer.QueryTimeSample(self.path.AppendProperty("extent"), time), extent):
-                return f"{self.path}.extent differs at {time:g}"
+            path = self.path.AppendProperty(name)
+            found = layer.ListTimeSamplesForPath(path)
+            if list(found) != list(times):
+                return f"{path} has {len(found)} of {len(times)} samples"
+            if layer.QueryTimeSample(path, times[-1]) != value:
+                return f"{path} differs at {times[-1]:g}"
+        path = self.path.AppendProperty("extent")
+        for place in looked_at:
+            if not np.array_equal(layer.QueryTimeSample(path, times[place]), self.extents[place]):
+                return f"{path} differs at {times[place]:g}"
         return ""

@@ -10,6 +10,7 @@ from pxr import Usd, UsdGeom
 
 from lim_protocol.types import Float32, Int32, UInt8
 from lim_usd.color import srgb
+from lim_usd.indexed import each_once
 from lim_usd.source import BadSource
 
 # What exporters call the first set, most binding first; a shader's own choice comes before these.
@@ -42,8 +43,7 @@ def read_st(primvar: UsdGeom.Primvar, time: Usd.TimeCode, points: int, corner_po
         return st, indices[corner_points].astype(np.int32)
     if primvar.IsIndexed():
         return st, indices.astype(np.int32)
-    _, first, inverse = np.unique(st.view(np.uint64).ravel(), return_index=True, return_inverse=True)
-    return st[first], inverse.reshape(-1).astype(np.int32)
+    return each_once(st, indices.astype(np.int32))
 
 
 def read_colors(
