@@ -82,6 +82,8 @@ def _check_sizes(keys: Sequence[Key], sources: Sequence[Source]) -> None:
 
 
 def _rounded(ratio: float) -> str:
+    if ratio >= 1e6:
+        return f"{ratio:.0e}"
     return f"{ratio:,.0f}" if ratio >= 20 else f"{ratio:.1f}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -123,7 +124,8 @@ def _of_word(word: str) -> Key:
 def _frame_and_path(word: str) -> tuple[float, str] | None:
     match = re.match(rf"({FRAME})=", word)
     time = parse_frame(match[1]) if match else None
-    return None if match is None or time is None else (time, word[match.end() :])
+    # Shells do not expand a ~ that stands after an equals sign.
+    return None if match is None or time is None else (time, os.path.expanduser(word[match.end() :]))  # noqa: PTH111
 
 
 def _of_pattern(pattern: str, keys: str | None) -> tuple[list[Key], list[str]]:

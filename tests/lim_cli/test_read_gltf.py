@@ -206,6 +206,17 @@ def test_skins_and_morph_weights_as_they_stand(tmp_path):
     assert contents.notes == ("posed by its skin, as its joints stand",)
 
 
+def test_a_texture_in_an_unknown_encoding(tmp_path):
+    gltf = Gltf()
+    gltf.add("textures", extensions={"KHR_texture_basisu": {"source": 0}})
+    gltf.add("materials", pbrMetallicRoughness={"baseColorTexture": {"index": 0}})
+    primitive = {**gltf.primitive(TETRA_POINTS, TETRA_FACES), "material": 0}
+    gltf.add("nodes", mesh=gltf.add("meshes", primitives=[primitive]))
+    with pytest.raises(BadInput) as error:
+        read(gltf.save(tmp_path / "a.glb"), 1, None)
+    assert str(error.value) == ("texture 0 is there as KHR_texture_basisu only. Export it with PNG or JPEG images.")
+
+
 def broken(path, change):
     gltf = Gltf()
     gltf.tetra()

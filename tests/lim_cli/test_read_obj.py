@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mesh_files import COLORS, CORNERS, COUNTS, FACES, POINTS, ST, ST_CORNERS, obj_lines, png
+from mesh_files import COLORS, CORNERS, COUNTS, FACES, POINTS, ST, ST_CORNERS, obj_lines, png, tetra_obj
 
 from lim_cli.errors import BadInput
 from lim_cli.readers import read
@@ -41,6 +41,18 @@ def test_texture_coordinates_keep_their_own_indices(tmp_path):
     assert mesh.st.tobytes() == ST.tobytes()
     assert mesh.st_indices.tolist() == ST_CORNERS
     assert read(path, 1, None).notes == ("material library scene.mtl is not there: read without its textures",)
+
+
+def test_a_file_without_names_has_no_parts(tmp_path):
+    (tmp_path / "a.obj").write_text(tetra_obj())
+    contents = read(tmp_path / "a.obj", 1, None)
+    assert contents.parts == ()
+    assert contents.part("anything").mesh is contents.mesh
+
+
+def test_a_line_of_blanks_does_not_hang(tmp_path):
+    (tmp_path / "a.obj").write_text(tetra_obj() + "v" + " " * 300_000 + "\n" + " " * 300_000 + "\nv" + "\t" * 300_000)
+    assert len(read(tmp_path / "a.obj", 1, None).mesh.face_counts) == 4
 
 
 @pytest.mark.parametrize("scale", [1 / 255, 1])

@@ -40,10 +40,10 @@ def test_only_equal_corners_are_joined(tmp_path):
 def test_solids_are_parts(tmp_path):
     one, two = tetra(), tetra()
     two.apply_translation([5, 0, 0])
-    one.metadata["name"], two.metadata["name"] = "Body", "Head"
-    (tmp_path / "a.stl").write_text(export_stl_ascii(one) + export_stl_ascii(two))
+    one.metadata["name"], two.metadata["name"] = "Body", "Tête"
+    (tmp_path / "a.stl").write_text(export_stl_ascii(one) + export_stl_ascii(two), "latin-1")
     contents = read(tmp_path / "a.stl", 1, None)
-    assert [(part.name, part.faces) for part in contents.parts] == [("Body", 4), ("Head", 4)]
+    assert [(part.name, part.faces) for part in contents.parts] == [("Body", 4), ("T\ufffdte", 4)]
     assert len(contents.mesh.points) == 8
 
 

@@ -167,6 +167,12 @@ def test_bad_words(folder):
     assert bad(["s.####.obj"], "2-1") == "--keys: '2-1' runs backwards. Write 1-2."
 
 
+def test_a_home_folder_after_an_equals_sign(folder, monkeypatch):
+    made("a.obj", "b.obj")
+    monkeypatch.setenv("HOME", str(folder))
+    assert frames_of(["1=~/a.obj", "2=b.obj"])[0] == [(1, str(folder / "a.obj")), (2, "b.obj")]
+
+
 def test_too_many_files_for_keyframes_nobody_named(folder):
     made(*[f"s.{i}.obj" for i in range(201)])
     assert bad(["s.#.obj"]) == (

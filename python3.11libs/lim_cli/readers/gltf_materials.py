@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lim_cli.readers.contents import Material
+from lim_cli.errors import BadInput
+from lim_cli.readers.contents import Material, some
 from lim_cli.readers.gltf_file import GltfFile
 from lim_protocol.types import Float32, UInt8
 from lim_usd.color import srgb
@@ -52,11 +53,14 @@ def _material(file: GltfFile, material: dict[str, Any]) -> Material:
     return Material(str(material.get("name", "")), texture, (red, green, blue))
 
 
-def _texture(file: GltfFile, info: dict[str, Any]) -> Texture | None:
+def _texture(file: GltfFile, info: dict[str, Any]) -> Texture:
     texture = file.tree["textures"][info["index"]]
     webp = texture.get("extensions", {}).get("EXT_texture_webp", {})
     source = webp.get("source", texture.get("source"))
-    return None if source is None else file.image(source)
+    if source is None:
+        kinds = some(list(texture.get("extensions", {}))) or "nothing"
+        raise BadInput(f"texture {info['index']} is there as {kinds} only. Export it with PNG or JPEG images.")
+    return file.image(source)
 
 
 def _base_color_texture(file: GltfFile, primitive: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

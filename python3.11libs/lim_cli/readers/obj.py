@@ -16,7 +16,7 @@ from lim_cli.textures import texture_beside
 from lim_protocol.types import Float32, Int32, Mesh, UInt8
 from lim_usd.source import Part
 
-_ODD_POINT = re.compile(rb"^[ \t]*v[ \t]+(?=[^\n#]*(?:[^\d\s.+\-eE#]|\.#))[^\n]*", re.MULTILINE)
+_ODD_POINT = re.compile(rb"^[ \t]*v[ \t](?=[^\n#]*(?:[^\d\s.+\-eE#]|\.#))[^\n]*", re.MULTILINE)
 _NOT_FINITE = re.compile(rb"nan|inf|1\.#", re.IGNORECASE)
 _MTLLIB = re.compile(rb"^[ \t]*mtllib[ \t]+([^\r\n]+)", re.MULTILINE)
 
@@ -51,7 +51,7 @@ def read(path: Path, time: float, prim: str | None) -> Contents:  # noqa: ARG001
     used = set(np.unique(face_materials).tolist())
     return Contents(
         mesh=mesh,
-        parts=tuple(part for part in parts if part.faces),
+        parts=tuple(part for part in parts if part.faces) if any(s.name for s in shapes) else (),
         materials=tuple(
             _material(m, path.parent) if i in used else Material(m.name) for i, m in enumerate(parsed.GetMaterials())
         ),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import logging
+import re
 import struct
 import warnings
 from pathlib import Path
@@ -14,6 +16,8 @@ from lim_cli.errors import BadInput
 from lim_cli.readers.contents import Contents, plural
 from lim_protocol.types import Float32, Int32, Mesh
 from lim_usd.source import Part
+
+logging.getLogger("trimesh").addHandler(logging.NullHandler())  # what it would warn of is raised here
 
 
 def read(path: Path, time: float, prim: str | None) -> Contents:  # noqa: ARG001 - the same for every format
@@ -42,11 +46,12 @@ def _whole(data: bytes) -> bytes:
     """The bytes without what some writers leave after the last triangle. Raises BadInput for a file cut short."""
     promised = struct.unpack_from("<I", data, 80)[0] if len(data) >= 84 else 0
     expected = 84 + 50 * promised
-    text = data.lstrip()[:5].lower() == b"solid" and b"facet" in data[:4096].lower()
-    if len(data) == expected or text:
-        if text and b"endsolid" not in data[-4096:].lower():
-            raise BadInput("no endsolid at its end. It is cut short; export it again.")
+    if len(data) == expected:
         return data
+    if data.lstrip()[:5].lower() == b"solid" and re.search(rb"facet|endsolid", data[:4096], re.IGNORECASE):
+        if b"endsolid" not in data[-4096:].lower():
+            raise BadInput("no endsolid at its end. It is cut short; export it again.")
+        return data.decode("utf-8", "replace").encode()  # trimesh would guess at the encoding
     if len(data) < 84 or len(data) < expected:
         raise BadInput(
             f"its header promises {plural(promised, 'triangle')}, {expected:,} bytes, but it has {len(data):,}. It is "
