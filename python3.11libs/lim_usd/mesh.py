@@ -59,9 +59,9 @@ class MeshPrim:
         if self.mesh.colors is not None:
             type_name = Sdf.ValueTypeNames.Color3fArray
             color = primvars.CreatePrimvar("displayColor", type_name, UsdGeom.Tokens.vertex)
-            palette, indices = np.unique(self.mesh.colors, axis=0, return_inverse=True)
+            palette, of_points = np.unique(self.mesh.colors, axis=0, return_inverse=True)
             color.Set(vectors(linear(palette)))
-            color.SetIndices(ints(indices.reshape(-1)))
+            color.SetIndices(ints(of_points.reshape(-1)))
 
     def write(self, layer: Sdf.Layer, frame: Frame) -> int:
         """Add the frame's samples, and with the first frame the default values; returns the bytes they take."""

@@ -60,8 +60,10 @@ def _posed(geom: UsdGeom.Mesh, time: Usd.TimeCode, skeletons: Skeletons) -> tupl
 
 def _baked(points: Vt.Vec3fArray, matrix: Gf.Matrix4d) -> Float32:
     rows = np.array(matrix)
-    world: Float32 = (np.asarray(points, np.float64).reshape(-1, 3) @ rows[:3, :3] + rows[3, :3]).astype(np.float32)
-    return world
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is told by the check that follows
+        world = np.asarray(points, np.float64).reshape(-1, 3) @ rows[:3, :3] + rows[3, :3]
+        baked: Float32 = world.astype(np.float32)
+    return baked
 
 
 def _is_inside_out(geom: UsdGeom.Mesh, matrix: Gf.Matrix4d) -> bool:
@@ -115,7 +117,7 @@ def _rearranged(mesh: Mesh, kept: NDArray[np.bool_], flip: bool) -> Mesh:
 def _face_notes(geom: UsdGeom.Mesh, dropped: int) -> list[str]:
     notes = []
     if dropped:
-        notes.append(f"{dropped} faces are left out: holes, or less than 3 corners")
+        notes.append(f"{dropped} faces are left out, holes or of less than 3 corners")
     scheme = geom.GetSubdivisionSchemeAttr()
     if scheme.HasAuthoredValue() and scheme.Get() != UsdGeom.Tokens.none:
         notes.append(f"a {scheme.Get()} subdivision surface is taken by its cage")

@@ -1,4 +1,4 @@
-"""Small assets for the tests, and the judges that every one of them must satisfy."""
+"""Small assets for the tests."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import usd_validation_nvidia as nvidia
 from PIL import Image
-from pxr import Usd, UsdValidation
 
 from lim_protocol.types import Frame, Mesh, Quality
 from lim_usd.asset import AssetWriter
@@ -77,16 +75,6 @@ def write(
         for frame in frames(source, times, velocities):
             writer.write(frame)
     return writer
-
-
-def issues(path: Path) -> list[str]:
-    """What OpenUSD's and NVIDIA's validators have to say."""
-    registry = UsdValidation.ValidationRegistry()
-    context = UsdValidation.ValidationContext(registry.GetOrLoadAllValidators())
-    stage = Usd.Stage.Open(str(path))
-    found = [f"{error.GetIdentifier()}: {error.GetMessage()}" for error in context.Validate(stage)]
-    results = nvidia.ValidationEngine(init_rules=True).validate(str(path))
-    return found + [str(issue) for issue in results.issues()]
 
 
 def left_overs(folder: Path) -> list[str]:

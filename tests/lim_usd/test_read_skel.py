@@ -1,0 +1,82 @@
+"""Skinned meshes come posed, as OpenUSD's own baking of the skin puts them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdSkel, Vt
+from stage_files import SQUARE
+
+from lim_usd.read import read_usd, time_samples
+
+IDENTITY = Gf.Matrix4d(1)
+
+
+def skinned(path: Path, constant: bool = False, joints: bool = True, shapes: bool = True) -> Path:
+    """The square of the other tests: its far end turns about Z with the second joint, and a blend shape lifts it."""
+    stage = Usd.Stage.CreateNew(str(path))
+    root = UsdSkel.Root.Define(stage, "/root")
+    UsdGeom.XformCommonAPI(root).SetTranslate((10, 0, 0))
+    names = ["base", "base/tip"]
+    skeleton = UsdSkel.Skeleton.Define(stage, "/root/skeleton")
+    skeleton.CreateJointsAttr(names)
+    tip = Gf.Matrix4d(1).SetTranslate((1, 0, 0))
+    skeleton.CreateBindTransformsAttr([IDENTITY, tip])
+    skeleton.CreateRestTransformsAttr([IDENTITY, tip])
+    animation = UsdSkel.Animation.Define(stage, "/root/animation")
+    UsdSkel.BindingAPI.Apply(skeleton.GetPrim()).CreateAnimationSourceRel().SetTargets(["/root/animation"])
+    animation.CreateJointsAttr(names)
+    animation.CreateTranslationsAttr([(0, 0, 0), (1, 0, 0)])
+    animation.CreateScalesAttr(Vt.Vec3hArray([Gf.Vec3h(1, 1, 1)] * 2))
+    turn = animation.CreateRotationsAttr()
+    for time, angle in [(1, 0), (5, 90)]:
+        half = math.radians(angle) / 2
+        turn.Set(Vt.QuatfArray([Gf.Quatf(1), Gf.Quatf(math.cos(half), 0, 0, math.sin(half))]), time)
+    mesh = UsdGeom.Mesh.Define(stage, "/root/mesh")
+    mesh.CreatePointsAttr(SQUARE)
+    mesh.CreateFaceVertexCountsAttr([3, 3, 4])
+    mesh.CreateFaceVertexIndicesAttr([0, 1, 2, 0, 2, 3, 1, 4, 5, 2])
+    binding = UsdSkel.BindingAPI.Apply(mesh.GetPrim())
+    binding.CreateSkeletonRel().SetTargets(["/root/skeleton"])
+    if joints:
+        binding.CreateJointIndicesPrimvar(constant, 1).Set([1] if constant else [0, 0, 0, 0, 1, 1])
+        binding.CreateJointWeightsPrimvar(constant, 1).Set([1.0] if constant else [1.0] * 6)
+        binding.CreateGeomBindTransformAttr(IDENTITY)
+    if shapes:
+        shape = UsdSkel.BlendShape.Define(stage, "/root/mesh/up")
+        shape.CreateOffsetsAttr([(0, 0, 2), (0, 0, 2)])
+        shape.CreatePointIndicesAttr([4, 5])
+        binding.CreateBlendShapesAttr(["up"])
+        binding.CreateBlendShapeTargetsRel().SetTargets(["/root/mesh/up"])
+        animation.CreateBlendShapesAttr(["up"])
+        weights = animation.CreateBlendShapeWeightsAttr()
+        weights.Set([0.0], 1)
+        weights.Set([1.0], 5)
+    stage.Save()
+    return path
+
+
+def baked(path: Path, time: float) -> np.ndarray:
+    stage = Usd.Stage.Open(Sdf.Layer.OpenAsAnonymous(str(path)))
+    UsdSkel.BakeSkinning(UsdSkel.Root.Get(stage, "/root"), Gf.Interval(1, 5))
+    mesh = UsdGeom.Mesh.Get(stage, "/root/mesh")
+    matrix = np.array(mesh.ComputeLocalToWorldTransform(time))
+    return np.array(mesh.GetPointsAttr().Get(time)) @ matrix[:3, :3] + matrix[3, :3]
+
+
+@pytest.mark.parametrize("kind", [{}, {"joints": False}, {"shapes": False}, {"constant": True, "shapes": False}])
+@pytest.mark.parametrize("time", [1, 5])
+def test_points_are_where_openusd_bakes_them(tmp_path: Path, kind: dict[str, bool], time: float):
+    path = skinned(tmp_path / "a.usda", **kind)
+    assert time_samples(path) == (1, 5)
+    assert np.allclose(read_usd(path, time).mesh.points, baked(path, time), atol=1e-5)
+
+
+def test_between_samples_the_skeleton_turns_on_an_arc(tmp_path: Path):
+    points = read_usd(skinned(tmp_path / "a.usda"), 3).mesh.points
+    turned = math.sqrt(0.5)  # 45 degrees about the joint at (1, 0, 0), lifted half of 2, the root at (10, 0, 0)
+    assert np.allclose(points[4], [11 + turned, turned, 1], atol=1e-3)
+    assert np.allclose(points[:4], np.add(SQUARE[:4], (10, 0, 0)), atol=1e-5)
