@@ -316,3 +316,14 @@ def test_options_that_say_nothing(folder, options, message):
     (folder / "a.1.obj").write_text(tetra_obj())
     (folder / "a.2.obj").write_text(tetra_obj())
     assert bad(["a.1.obj", "a.2.obj"], **options) == message
+
+
+def test_a_part_keeps_the_colors_and_texture_coordinates_of_its_points(folder):
+    points = np.concatenate([TETRA_POINTS, TETRA_POINTS + 2])
+    colors = np.arange(24).reshape(8, 3) * 10
+    corners = "\n".join("f " + " ".join(f"{i + 5}/{i + 1}" for i in face) for face in TETRA_FACES.tolist())
+    text = obj_lines("v", np.hstack([points, colors])) + obj_lines("vt", np.arange(8).reshape(4, 2) / 8)
+    (folder / "a.obj").write_text(text + "o body\n" + obj_lines("f", TETRA_FACES + 1) + "o head\n" + corners + "\n")
+    mesh = load_keyframes(["1=a.obj", "2=a.obj"], prim="head").source.mesh
+    assert mesh.colors.tolist() == colors[4:].tolist()
+    assert mesh.st[mesh.st_indices].tolist() == (np.arange(8).reshape(4, 2) / 8)[TETRA_FACES.ravel()].tolist()
