@@ -49,16 +49,24 @@ class Guard:
         self.thread.configure_curve_callback(domain=ZAP_DOMAIN, credentials_provider=self)
 
     def callback(self, _domain: str, key: bytes) -> bool:
-        """Called by the authenticator's thread with the peer's raw public key."""
-        wanted = z85.encode(key)
-        ok = any(zmq.auth.load_certificate(path)[0] == wanted for path in self.allowed.glob("*.key"))
+        """Called by the authenticator's thread with the peer's public key in Z85."""
+        ok = any(_listed(path) == key for path in self.allowed.glob("*.key"))
         if not ok:
-            log.warning("refused a client with key %s: not in %s", key.hex(), self.allowed)
+            log.warning("refused a client with key %s: not in %s", z85.decode(key).hex(), self.allowed)
         return ok
 
     def stop(self) -> None:
         """End the thread."""
         self.thread.stop()
+
+
+def _listed(path: Path) -> bytes | None:
+    """The public key in a file of the list; a file without one lets nobody in and keeps nobody out."""
+    try:
+        return zmq.auth.load_certificate(path)[0]
+    except (OSError, ValueError):
+        log.warning("%s holds no public key", path)
+        return None
 
 
 def open_door(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, config: Config) -> Door:

@@ -60,7 +60,7 @@ class Worker:
         self.socket.setsockopt(zmq.IDENTITY, name)
         self.socket.setsockopt(zmq.LINGER, 1000)
         self.socket.connect(endpoint)
-        self.run, self.ticked = b"", 0.0
+        self.run, self.stepped = b"", 0.0
         self.warm: OrderedDict[bytes, Paused] = OrderedDict()
 
     def serve(self) -> None:
@@ -75,12 +75,13 @@ class Worker:
         """A note to the front end, with what it may want to know of this process."""
         rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         self.socket.send(link.pack(kind, run=self.run, rss=rss, **fields))
-        self.ticked = time.monotonic()
 
     def step(self, stage: str, done: int, total: int) -> None:
         """Called by the work, often. Raises Cancelled."""
-        if time.monotonic() - self.ticked < TICK:
+        now = time.monotonic()
+        if now - self.stepped < TICK:
             return
+        self.stepped = now
         self.say("tick", stage=stage, done=done, total=total)
         while self.socket.poll(0):
             note = link.unpack(self.socket.recv())

@@ -23,7 +23,7 @@ from lim_client.endpoint import Endpoint
 from lim_client.errors import NotReachable, ServerError
 from lim_client.job import Job, Request
 from lim_client.keys import certificate, keys_dir
-from lim_client.session import Session
+from lim_client.session import Options, Session
 from lim_protocol import messages as m
 from lim_protocol.records import digest
 
@@ -101,7 +101,7 @@ class Connection:
     def _open(self) -> Session:
         software = importlib.metadata.version("lim")
         own_key = certificate(keys_dir(), "client") if self.endpoint.key else None
-        session = Session(self.endpoint, software, self.client, own_key, self.revive, self.patience)
+        session = Session(self.endpoint, Options(software, self.client, own_key, self.revive, self.patience))
         session.start()
         self._wait(session, lambda: session.welcome is not None, self.patience)
         assert session.welcome is not None

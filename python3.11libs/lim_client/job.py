@@ -52,7 +52,6 @@ class Job:
     filled: int = 0
     to_upload: set[bytes] = field(default_factory=set)
     tries: int = 0
-    over: bool = False
     progress: Progress | None = None
     state: str = "connecting"
     summary: dict[str, Any] | None = None
@@ -84,5 +83,8 @@ class Job:
 
     def fail(self, error: ServerError) -> None:
         """Let the application know; called by the session's thread."""
-        self.over = True
         self.arrived.put(error)
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        """All records have come; called by the session's thread."""
+        self.arrived.put(summary)

@@ -15,57 +15,63 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import zmq
-from zmq.utils import z85
-from zmq.utils.monitor import recv_monitor_message
 
 from lim_client.endpoint import Endpoint
-from lim_client.errors import AccessDenied, JobFailed, NotReachable, ServerError, VersionMismatch
+from lim_client.errors import JobFailed, NotReachable, ServerError, VersionMismatch
 from lim_client.job import CREDIT, Job
+from lim_client.link import Link
+from lim_client.uploads import Uploads
 from lim_protocol import messages as m
-from lim_protocol.wire import CHUNK_MAX, Header, WireError, encode
+from lim_protocol.wire import Header, WireError
 
 log = logging.getLogger(__name__)
-UPLOAD_WINDOW = 8 << 20
 RECORD_MAX = 8 << 30
 TURN = 64
+"""Messages taken from the socket before anything else gets its turn."""
 TRIES = 5
 """How often a job is sent again after an error that may pass."""
-REFUSED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-AGAIN = {"missing-blob", "damaged-blob", "no-session"}
+LOST_INPUT = {"missing-blob", "damaged-blob"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to talk.
+
+    software, client  what the server is told about this side
+    certificate       this client's keys, for an endpoint with a key
+    revive            has the server run, where it is this client's to start; told when to give up
+    patience          seconds without a word from the server after which it is given up
+    """
+
+    software: str
+    client: str
+    certificate: tuple[bytes, bytes] | None
+    revive: Callable[[Callable[[], bool]], None] | None
+    patience: float
 
 
 class Session(threading.Thread):
-    """Give it work with `call`; it answers through jobs and `failure`."""
+    """Give it work with `call`; it answers through the jobs, `on_answer` and `failure`."""
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        software: str,
-        client: str,
-        certificate: tuple[bytes, bytes] | None,
-        revive: Callable[[Callable[[], bool]], None] | None,
-        patience: float,
-    ):
+    def __init__(self, endpoint: Endpoint, options: Options):
         super().__init__(name="lim session", daemon=True)
-        self.endpoint, self.software, self.client = endpoint, software, client
-        self.certificate, self.revive, self.patience = certificate, revive, patience
+        self.endpoint, self.options = endpoint, options
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.bell, self.ring = socket.socketpair()
-        self.ring.setblocking(False)
+        self.bell.setblocking(False)
         self.calls: deque[Callable[[], None]] = deque()
+        self.later: list[tuple[float, Callable[[], None]]] = []
         self.jobs: dict[bytes, Job] = {}
         self.asked: deque[Job] = deque()
-        self.uploads: deque[tuple[bytes, memoryview, int]] = deque()
-        self.acknowledged: dict[bytes, tuple[int, int]] = {}
-        self.in_flight = 0
-        self.later: list[tuple[float, Callable[[], None]]] = []
+        self.uploads = Uploads()
         self.welcome: m.Welcome | None = None
         self.heartbeat = 0.5
-        self.contact = self.heard = self.spoke = time.monotonic()
-        self.failures, self.closing = 0, False
+        self.contact = self.heard = time.monotonic()
+        self.losses, self.closing = 0, False
         self.failure: ServerError | None = None
         self.on_answer: Callable[[m.Message], None] = lambda _: None
 
@@ -87,18 +93,18 @@ class Session(threading.Thread):
 
     def run(self) -> None:
         """Talk until closed or beyond help."""
+        self._connect()
         try:
-            self._connect()
             while not self.closing:
                 self._turn()
-            self._send(m.Bye())
+            self.link.send(m.Bye())
         except ServerError as error:
             self._fail(error)
         except Exception as error:  # whatever it is, nobody must wait for ever
             log.exception("session with %s", self.endpoint)
             self._fail(ServerError(f"{type(error).__name__}: {error}"))
         finally:
-            self._disconnect(linger=200)
+            self.link.close(linger=200)
             self.context.term()
             self.bell.close()
             self.ring.close()
@@ -113,95 +119,56 @@ class Session(threading.Thread):
         wait = min([self.heartbeat / 4, *(at - started for at, _ in self.later)])
         events = dict(self.poller.poll(max(int(wait * 1000), 0)))
         if time.monotonic() - started > 2 * self.heartbeat:
-            self.heard = time.monotonic()  # it was us who slept: give the peer a chance to be heard
+            self.heard = time.monotonic()  # it was us who slept: give the server a chance to be heard
         if self.ring.fileno() in events:
             self.ring.recv(4096)
         while self.calls:
             self.calls.popleft()()
-        self._watch()
-        if self.socket in events:
-            self._receive()
         self._do_later()
-        self._upload()
+        if self.link.socket in events:
+            self._receive()
+        if self.welcome is not None:
+            self.uploads.pump(self.link.send, self.welcome.chunk)
         self._keep_alive()
 
     def _connect(self) -> None:
-        self.socket = self.context.socket(zmq.DEALER)
-        for option, value in (
-            (zmq.LINGER, 0), (zmq.SNDHWM, 64), (zmq.RCVHWM, 64), (zmq.MAXMSGSIZE, CHUNK_MAX + 64 * 1024),
-            (zmq.RECONNECT_IVL, 50), (zmq.HANDSHAKE_IVL, 5000),
-        ):  # fmt: skip
-            self.socket.setsockopt(option, value)
-        if self.endpoint.local:
-            self.socket.setsockopt(zmq.SNDBUF, CHUNK_MAX)
-            self.socket.setsockopt(zmq.RCVBUF, CHUNK_MAX)
-        if self.endpoint.key is not None:
-            assert self.certificate is not None
-            self.socket.curve_serverkey = z85.encode(self.endpoint.key)
-            self.socket.curve_publickey, self.socket.curve_secretkey = self.certificate
-        self.monitor = self.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | REFUSED)
+        self.link = Link(self.context, self.endpoint, self.options.certificate)
         self.poller = zmq.Poller()
-        for each in (self.socket, self.monitor, self.ring):
+        for each in (self.link.socket, self.link.monitor, self.ring):
             self.poller.register(each, zmq.POLLIN)
-        self.socket.connect(self.endpoint.address)
         self.welcome = None
         self.heard = time.monotonic()
-        self._send(m.Hello(m.VERSION[0], m.VERSION[0], self.client, self.software, os.getpid()))
-
-    def _disconnect(self, linger: int = 0) -> None:
-        self.socket.disable_monitor()
-        self.monitor.close(0)
-        self.socket.close(linger)
+        ours = m.VERSION[0]
+        self.link.send(m.Hello(ours, ours, self.options.client, self.options.software, os.getpid()))
 
     def _reconnect(self) -> None:
         """The server is lost: look for it again, have it started where that is ours to do."""
-        self._disconnect()
-        self.failures += 1
-        if time.monotonic() - self.contact > self.patience:
-            raise NotReachable(f"no server answers at {self.endpoint} for {self.patience:.0f} s. Start one: lim serve")
+        self.link.close()
+        self.losses += 1
+        if time.monotonic() - self.contact > self.options.patience:
+            text = f"no answer from {self.endpoint} for {self.options.patience:.0f} s. Is a server there? (lim serve)"
+            self._connect()
+            raise NotReachable(text)
         for job in self.jobs.values():
             job.state = "looking for the server"
-        if self.revive is not None:
-            self.revive(lambda: self.closing)
-        time.sleep(min(0.05 * 2**self.failures, 1.0) * random.uniform(0.5, 1.0) if self.failures > 1 else 0.0)
-        self.asked.clear()
-        self._connect()
-
-    def _send(self, message: m.Message) -> bool:
-        """Send now, or say that the pipe is full."""
-        header, *frames = encode(message)
         try:
-            self.socket.send(header, zmq.NOBLOCK | (zmq.SNDMORE if frames else 0))
-            for i, frame in enumerate(frames):
-                self.socket.send(frame, zmq.NOBLOCK | (zmq.SNDMORE if i + 1 < len(frames) else 0), copy=False)
-        except zmq.Again:
-            return False
-        self.spoke = time.monotonic()
-        return True
-
-    def say(self, message: m.Message) -> None:
-        """Send, again and again until it goes."""
-        if self.welcome is not None and not self._send(message):
-            self.later.append((time.monotonic() + 0.005, lambda: self.say(message)))
+            if self.options.revive is not None:
+                self.options.revive(lambda: self.closing)
+        finally:
+            self._connect()
 
     def _keep_alive(self) -> None:
         now = time.monotonic()
-        if now - self.heard > 2 * self.heartbeat * (1 if self.welcome else 2):
+        patience = 2 * self.heartbeat if self.welcome else min(0.5 * 2**self.losses, 4.0) * random.uniform(0.8, 1.2)
+        if self.link.broken() or now - self.heard > patience:
             self._reconnect()
-        elif self.welcome is not None and now - self.spoke >= self.heartbeat:
-            self._send(m.Ping())
+        elif self.welcome is not None and now - self.link.spoke >= self.heartbeat:
+            self.link.send(m.Ping())
 
-    def _watch(self) -> None:
-        """What the socket's monitor has seen."""
-        while self.monitor.poll(0):
-            event = recv_monitor_message(self.monitor)["event"]
-            if event & REFUSED:
-                why = (
-                    "does not know this client's key (lim keys show)" if self.endpoint.key else "wants keys (lim keys)"
-                )
-                raise AccessDenied(f"the server at {self.endpoint.address} {why}")
-            self._reconnect()
-            return
+    def say(self, message: m.Message) -> None:
+        """Send to a server that has welcomed us, as soon as the pipe takes it."""
+        if self.welcome is not None and not self.link.send(message):
+            self.later.append((time.monotonic() + 0.005, lambda: self.say(message)))
 
     def _do_later(self) -> None:
         now = time.monotonic()
@@ -215,40 +182,31 @@ class Session(threading.Thread):
     def _receive(self) -> None:
         for _ in range(TURN):
             try:
-                header = Header(self.socket.recv(zmq.NOBLOCK))
+                header = Header(self.link.socket.recv(zmq.NOBLOCK))
                 if header.type is m.FramePart:
                     self._on_part(header)
                     continue
-                message = header.finish(self._rest())
+                message = header.finish(self.link.rest())
             except zmq.Again:
                 return
             except WireError as error:
-                self._rest()
                 raise VersionMismatch(f"{self.endpoint.address} sends what is no LIM message: {error}") from None
             self.heard = self.contact = time.monotonic()
             self._on_message(message)
-
-    def _rest(self) -> list[bytes]:
-        frames = []
-        while self.socket.get(zmq.RCVMORE):
-            frames.append(self.socket.recv())
-        return frames
 
     def _on_part(self, header: Header) -> None:
         """Receive the payload straight into the record that it is a part of."""
         self.heard = self.contact = time.monotonic()
         job_id, seq, total, offset = (header.values[name] for name in ("job", "seq", "total", "offset"))
         job, size = self.jobs.get(job_id), sum(header.sizes())
-        if job is None or job.over or seq != job.next:
-            self._rest()
+        if job is None or seq != job.next:
+            self.link.rest()
             return
-        if offset == 0:
-            if total > RECORD_MAX:
-                raise WireError(f"record of {total} bytes")
+        if offset == 0 and total <= RECORD_MAX:
             job.buffer, job.filled = np.empty(total, np.uint8), 0
         if job.buffer is None or offset != job.filled or offset + size > len(job.buffer):
-            raise WireError(f"record part {offset}+{size} does not follow {job.filled}")
-        if self.socket.recv_into(job.buffer.data[offset : offset + size]) != size or self._rest():
+            raise WireError(f"record part {offset}+{size} of {total} does not follow {job.filled}")
+        if self.link.socket.recv_into(job.buffer.data[offset : offset + size]) != size or self.link.rest():
             raise WireError(f"record part {offset}+{size} is not of that size")
         job.filled += size
         if job.filled == len(job.buffer):
@@ -265,28 +223,30 @@ class Session(threading.Thread):
             self._on_missing(message)
         elif isinstance(message, m.BlobAck):
             self._on_ack(message)
-        elif isinstance(message, m.Accept) and job:
-            job.state = f"waiting for {message.position} jobs" if message.position else "accepted"
-        elif isinstance(message, m.Progress) and job:
-            job.progress = message
-        elif isinstance(message, m.Reject) and job:
-            job.state = f"the server is busy: {message.text}"
-            self._again(job, message.retry_after)
-        elif isinstance(message, m.Done) and job:
-            job.over = True
-            job.arrived.put(message.summary)
-            del self.jobs[job.id]
         elif isinstance(message, m.Error):
             self._on_error(message, job)
         elif isinstance(message, m.Bye):
             self.heard = 0.0  # it is going: look for it again at once
+        elif job is not None:
+            self._on_job(message, job)
         self.on_answer(message)
 
+    def _on_job(self, message: m.Message, job: Job) -> None:
+        if isinstance(message, m.Accept):
+            job.state = f"waiting for {message.position} jobs" if message.position else "accepted"
+        elif isinstance(message, m.Progress):
+            job.progress = message
+        elif isinstance(message, m.Reject):
+            job.state = f"the server is busy: {message.text}"
+            self._begin_later(job, message.retry_after)
+        elif isinstance(message, m.Done):
+            job.finish(message.summary)
+            del self.jobs[job.id]
+
     def _on_welcome(self, welcome: m.Welcome) -> None:
-        self.welcome, self.heartbeat, self.failures = welcome, welcome.heartbeat, 0
-        self.uploads.clear()
-        self.acknowledged.clear()
-        self.in_flight = 0
+        self.welcome, self.heartbeat, self.losses = welcome, welcome.heartbeat, 0
+        self.uploads = Uploads()
+        self.asked.clear()
         for job in self.jobs.values():
             self.begin(job)
 
@@ -301,21 +261,24 @@ class Session(threading.Thread):
     def _on_error(self, error: m.Error, job: Job | None) -> None:
         if error.code == "version":
             raise VersionMismatch(f"{self.endpoint.address}: {error.text}")
-        if error.code == "no-session" or (job is None and error.code in ("malformed", "cache-full")):
-            self._count_try(error)
+        if job is not None and error.code in LOST_INPUT and self._may_try_again(job, error):
+            self._begin_later(job, 0.1)
+        elif job is not None and error.code not in LOST_INPUT:
+            self._give_up(job, error)
+        elif job is None and error.code in ("no-session", "malformed", "cache-full"):
+            for each in list(self.jobs.values()):
+                self._may_try_again(each, error)
             self._reconnect()
-        elif job is not None and error.code in AGAIN:
-            self._again(job, 0.1)
-        elif job is not None:
-            del self.jobs[job.id]
-            job.fail(JobFailed(error.code, error.text))
 
-    def _count_try(self, error: m.Error) -> None:
-        for job in list(self.jobs.values()):
-            job.tries += 1
-            if job.tries > TRIES:
-                del self.jobs[job.id]
-                job.fail(JobFailed(error.code, error.text))
+    def _may_try_again(self, job: Job, error: m.Error) -> bool:
+        job.tries += 1
+        if job.tries > TRIES:
+            self._give_up(job, error)
+        return job.id in self.jobs
+
+    def _give_up(self, job: Job, error: m.Error) -> None:
+        del self.jobs[job.id]
+        job.fail(JobFailed(error.code, error.text))
 
     # ---- jobs: have? -> put -> submit
 
@@ -327,58 +290,31 @@ class Session(threading.Thread):
             self.asked.append(job)
             self.say(m.Have(list(dict.fromkeys(job.request.digests))))
 
-    def _again(self, job: Job, after: float) -> None:
-        job.tries += 1
-        if job.tries > TRIES and after < 1:
-            del self.jobs[job.id]
-            job.fail(JobFailed("failed", "the server loses the inputs again and again; see its log"))
-            return
+    def _begin_later(self, job: Job, after: float) -> None:
         self.later.append((time.monotonic() + after, lambda: self.begin(job) if job.id in self.jobs else None))
 
     def _on_missing(self, missing: m.Missing) -> None:
         job = self.asked.popleft()
         job.to_upload, job.state = set(missing.digests), "sending keyframes"
         for digest, blob in zip(job.request.digests, job.request.blobs):
-            if digest in job.to_upload and digest not in self.acknowledged:
-                self.acknowledged[digest] = (0, len(blob))
-                self.uploads.append((digest, memoryview(blob), 0))
+            if digest in job.to_upload:
+                self.uploads.add(digest, blob)
         self._submit_when_whole(job)
 
-    def _upload(self) -> None:
-        assert self.welcome is not None or not self.uploads
-        while self.uploads and self.in_flight < UPLOAD_WINDOW and self.welcome is not None:
-            digest, blob, offset = self.uploads[0]
-            data = blob[offset : offset + self.welcome.chunk]
-            if not self._send(m.Blob(digest, len(blob), offset, np.frombuffer(data, np.uint8))):
-                return
-            self.in_flight += len(data)
-            self.uploads.popleft()
-            if offset + len(data) < len(blob):
-                self.uploads.appendleft((digest, blob, offset + len(data)))
-
     def _on_ack(self, ack: m.BlobAck) -> None:
-        if ack.digest not in self.acknowledged:
-            return  # of a session before this one
-        sent, size = self.acknowledged[ack.digest]
-        self.in_flight -= ack.received - sent
-        self.acknowledged[ack.digest] = (ack.received, size)
-        if ack.received < size:
-            return
-        del self.acknowledged[ack.digest]
-        for job in list(self.jobs.values()):
-            if ack.digest in job.to_upload:
-                job.to_upload.discard(ack.digest)
-                self._submit_when_whole(job)
+        if self.uploads.acknowledge(ack):
+            for job in list(self.jobs.values()):
+                if ack.digest in job.to_upload:
+                    job.to_upload.discard(ack.digest)
+                    self._submit_when_whole(job)
 
     def _submit_when_whole(self, job: Job) -> None:
-        if not job.to_upload:
-            r = job.request
-            waiting = job.arrived.qsize()
-            credit = max(CREDIT - waiting, 0)
-            self.say(
-                m.Submit(job.id, r.op, r.params, list(r.digests), r.times, job.next, credit, r.priority, r.deadline,
-                         r.supersedes)
-            )  # fmt: skip
+        if job.to_upload or job.id not in self.jobs:
+            return
+        r = job.request
+        credit = max(CREDIT - job.arrived.qsize(), 0)
+        rank = (r.priority, r.deadline, r.supersedes)
+        self.say(m.Submit(job.id, r.op, r.params, list(r.digests), r.times, job.next, credit, *rank))
 
     def took(self, job: Job) -> None:
         """The application took a record."""
@@ -388,5 +324,4 @@ class Session(threading.Thread):
     def cancel(self, job: Job) -> None:
         """The application does not want the job any more."""
         if self.jobs.pop(job.id, None) is not None:
-            job.over = True
             self.say(m.Cancel(job.id))
