@@ -1,0 +1,60 @@
+"""Blender opens what we write: python tests/blender/run.py BLENDER_PYTHON
+
+Writes assets with this interpreter, and lets one that has `bpy` (an environment of its own, whose numpy is older)
+import them and hold them against the arrays that were written. Prints a table; exit code 1 if any differs.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "lim_usd"))
+
+from usd_assets import frames, jpeg, png, sheet, write  # noqa: E402
+
+from lim_usd.color import linear  # noqa: E402
+from lim_usd.source import Source  # noqa: E402
+
+TIMES = [float(time) for time in range(1, 9)]
+
+ASSETS = {
+    "textured": (sheet(side=20, texture=png(size=64)), {}),
+    "jpeg_z_up_metres": (sheet(side=20, texture=jpeg(), up_axis="Z", metres_per_unit=1.0), {"fps": 30}),
+    "split": (sheet(side=20, texture=png(size=64)), {"split_parts": True}),
+    "velocities": (sheet(side=20, texture=png(size=64)), {"velocities": True}),
+    "colours": (sheet(side=20), {}),
+}
+
+
+def main(blender_python: str) -> int:
+    with TemporaryDirectory() as folder:
+        for name, (source, how) in ASSETS.items():
+            write(Path(folder) / f"{name}.usd", source, TIMES, **how)
+            _save_truth(Path(folder) / f"{name}.npz", source)
+        return subprocess.run([blender_python, HERE / "check_imports.py", folder], check=False).returncode
+
+
+def _save_truth(path: Path, source: Source) -> None:
+    mesh, image = source.mesh, source.texture
+    np.savez(
+        path,
+        times=TIMES,
+        points=[frame.points for frame in frames(source, TIMES)],
+        face_indices=mesh.face_indices,
+        face_counts=mesh.face_counts,
+        st=mesh.st[mesh.st_indices],
+        colors=linear(mesh.colors)[mesh.face_indices],
+        up_axis=source.up_axis,
+        metres_per_unit=source.metres_per_unit,
+        image=np.frombuffer(image.data, np.uint8) if image else [],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
