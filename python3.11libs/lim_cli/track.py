@@ -80,8 +80,13 @@ def track(
     split: Annotated[
         bool, typer.Option("--split", help="One mesh prim per part of the source, not one in all.")
     ] = False,
-    up_axis: Annotated[str | None, typer.Option(help="Y or Z, for files that do not say (OBJ, PLY, STL).")] = None,
-    units: Annotated[str | None, typer.Option(help="m, cm, mm, in, ft, for files that do not say.")] = None,
+    up_axis: Annotated[
+        str | None, typer.Option(help="Y or Z: the files' up axis, whatever they say; or per key 1001=Y,1009=Z.")
+    ] = None,
+    units: Annotated[
+        str | None,
+        typer.Option(help="m, cm, mm, in, ft: the files' unit, whatever they say; or per key 1001=m,1009=cm."),
+    ] = None,
     texture_size: Annotated[int, typer.Option(help="Pixels, where a texture is baked.")] = 1024,
     server: ServerOption = None,
     as_json: JsonOption = False,
@@ -101,11 +106,11 @@ def track(
         with clock.of("read"):
             report.stage("reading keyframes")
             loaded = load_keyframes(keyframes, keys=keys, prim=prim, up_axis=up_axis, units=units)
-            for note in loaded.notes:
-                report.note(note)
             asked = asked_frames(loaded, frames, hold)
             params = job_params(loaded, fps, method, velocities, texture_size)
-            source = textured(loaded.source, texture)
+            source = said(textured(loaded.source, texture), loaded.notes)
+            for note in loaded.notes:
+                report.note(note)
         tracker = Tracking(loaded, source, asked, params, clock, report)
         tracker.run(out, split, server)
     result = tracker.result(out)
@@ -147,6 +152,15 @@ def textured(source: Source, image: Path | None) -> Source:
     from lim_cli.textures import read_texture
 
     return replace(source, texture=read_texture(image))
+
+
+def said(source: Source, notes: list[str]) -> Source:
+    """The source with an up axis and a unit, which an asset must have; noted where they are only assumed."""
+    if source.up_axis is None:
+        notes.append("no file says which axis is up: taken as Y. Say another with --up-axis.")
+    if source.metres_per_unit is None:
+        notes.append("no file says its unit: taken as metres. Say another with --units.")
+    return replace(source, up_axis=source.up_axis or "Y", metres_per_unit=source.metres_per_unit or 1.0)
 
 
 class Tracking:

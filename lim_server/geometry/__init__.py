@@ -1,0 +1,1 @@
+"""Geometry without models: meshes as arrays, on any device."""

@@ -1,0 +1,1 @@
+"""The stages of a job: arrays in, arrays out; pipeline.py wires them."""
