@@ -13,7 +13,6 @@ import argparse
 import datetime
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -50,22 +49,22 @@ def main() -> None:
 
 
 class Meter:
-    """Adds up the time inside its blocks, and follows resident memory at the end of each."""
+    """Adds up the time inside its blocks, and knows the most memory that was resident since it was made."""
 
     def __init__(self) -> None:
-        self.seconds, self.before, self.peak = 0.0, _resident(), 0.0
+        Path("/proc/self/clear_refs").write_text("5")  # makes the high-water mark start anew
+        self.seconds, self._before = 0.0, _resident("VmRSS")
 
     def __enter__(self) -> None:
         self._start = time.perf_counter()
 
     def __exit__(self, *_: object) -> None:
         self.seconds += time.perf_counter() - self._start
-        self.peak = max(self.peak, _resident())
 
     @property
     def growth(self) -> float:
-        """Megabytes resident at most, above what was before the first frame."""
-        return self.peak - self.before
+        """Megabytes, above what was resident before the first frame."""
+        return _resident("VmHWM") - self._before
 
 
 def frames(source: Source, count: int) -> Iterator[Frame]:
@@ -209,7 +208,8 @@ def _page(table: str, options: argparse.Namespace) -> str:
     return f"""# Writing USD
 
 {options.frames} frames of {len(grid(options.points).mesh.points)} points; medians of {options.rounds} rounds, each row
-beside its floor (the last `raw` row above it) in every round. Growth is the most of all rounds.
+beside its floor (the last `raw` row above it) in every round. Growth is the high-water mark of
+resident memory, mapped files included, above what there was before the first frame; the most of all rounds.
 
 {table}
 
@@ -226,8 +226,9 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _resident() -> float:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / MB
+def _resident(mark: str) -> float:
+    status = Path("/proc/self/status").read_text()
+    return int(status.split(f"{mark}:")[1].split()[0]) * 1024 / MB
 
 
 def _options() -> argparse.Namespace:

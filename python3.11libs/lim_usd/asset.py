@@ -104,9 +104,11 @@ class AssetWriter:
     ) -> None:
         try:
             if kind is None:
+                self._complete()
+            del self._layer  # a file that is still mapped can be neither removed nor moved on Windows
+            if kind is None:
                 self._commit()
         finally:
-            del self._layer
             self._scratch.close()
 
     def write(self, frame: Frame) -> None:
@@ -149,15 +151,18 @@ class AssetWriter:
             raise ValueError(f"frame {frame.time:g} is the first, frame {self._start:g} should be")
         check_frame(frame, len(self._source.mesh.points), self._meshes[0].vectors)
 
-    def _commit(self) -> None:
+    def _complete(self) -> None:
         if not self._times or self._times[-1] != self._end:
             last = f"ends at {self._times[-1]:g}" if self._times else "has no frame"
             raise ValueError(f"{self.path}: {last}, but the shot ends at frame {self._end:g}")
-        ready = self._scratch.path / "asset.usdc"
         with disk_errors(self.path):
             for mesh in self._meshes:
                 write_quality(self._layer, mesh.path, self._qualities)
             self._save()
+
+    def _commit(self) -> None:
+        ready = self._scratch.path / "asset.usdc"
+        with disk_errors(self.path):
             self._read_back(ready)
         with contextlib.ExitStack() as stack:
             files = [self.path]

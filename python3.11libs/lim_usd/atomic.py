@@ -42,9 +42,9 @@ class Scratch:
             self.path, self._lock = _locked_folder(target)
 
     def close(self) -> None:
-        """Remove the folder, then let go of it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Let go of the folder and remove it; a sweeper that comes between does the same."""
         os.close(self._lock)
+        shutil.rmtree(self.path, ignore_errors=True)
 
 
 def sweep(folder: Path) -> None:
