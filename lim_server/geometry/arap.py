@@ -1,0 +1,94 @@
+"""As-rigid-as-possible energy on a triangle mesh (Sorkine and Alexa 2007), with a scalar Laplacian."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from cholespy import CholeskySolverD, MatrixType
+from jaxtyping import Float, Int
+from numpy import ndarray
+from scipy.sparse import coo_matrix, csr_matrix, diags, spmatrix
+
+
+def rotations(m: Float[ndarray, "n 3 3"]) -> Float[ndarray, "n 3 3"]:
+    """The proper rotation nearest to each matrix."""
+    u, _, v = (x.numpy() for x in torch.linalg.svd(torch.from_numpy(m)))
+    u[:, :, 2] *= np.where(np.linalg.det(u @ v) < 0, -1.0, 1.0)[:, None]
+    return u @ v
+
+
+class Rigidity:
+    """The energy, its Laplacian and the pieces of a local/global step.
+
+    edges    int64   [e, 2]
+    weights  float64 [e]     cotangents (mean of the two sides), at least a small share of the median
+    """
+
+    def __init__(
+        self, rest: Float[ndarray, "n 3"], triangles: Int[ndarray, "t 3"], extra: Int[ndarray, "x 2"] | None = None
+    ):
+        n = len(rest)
+        half = _cotangents(rest, triangles)
+        sides = np.concatenate([triangles[:, [1, 2]], triangles[:, [2, 0]], triangles[:, [0, 1]]])
+        sides.sort(axis=1)
+        sum_ = coo_matrix((half, (sides[:, 0], sides[:, 1])), shape=(n, n)).tocsr().tocoo()
+        self.edges = np.stack([sum_.row, sum_.col], axis=1).astype(np.int64)
+        self.weights = np.maximum(sum_.data, 0.05)
+        if extra is not None and len(extra):
+            self.edges = np.concatenate([self.edges, extra])
+            self.weights = np.concatenate([self.weights, np.full(len(extra), 0.1)])
+        self.rest = rest
+        self.vectors = rest[self.edges[:, 1]] - rest[self.edges[:, 0]]
+        i, j = self.edges.T
+        e = np.arange(len(i))
+        self.outward = csr_matrix(
+            (np.r_[np.ones(len(i)), -np.ones(len(i))], (np.r_[j, i], np.r_[e, e])), shape=(n, len(i))
+        )
+        self.around = csr_matrix((np.ones(2 * len(i)), (np.r_[j, i], np.r_[e, e])), shape=(n, len(i)))
+        self.laplacian = (self.outward @ diags(self.weights) @ self.outward.T).tocsr()
+        self.neighbours = (self.around @ diags(self.weights * (self.vectors**2).sum(1)) @ self.around.T).tocsr()
+        self.neighbours.setdiag(0)
+
+    def fit(
+        self, points: Float[ndarray, "n 3"], former: Float[ndarray, "n 3 3"] | None = None, smooth: float = 0.0
+    ) -> Float[ndarray, "n 3 3"]:
+        """The rotation of every point's surroundings."""
+        d = points[self.edges[:, 1]] - points[self.edges[:, 0]]
+        outer = (self.weights[:, None, None] * d[:, :, None] * self.vectors[:, None]).reshape(-1, 9)
+        s = self.around @ outer
+        if former is not None and smooth > 0:
+            s = s + smooth * (self.neighbours @ former.reshape(-1, 9))
+        return rotations(s.reshape(-1, 3, 3) + 1e-12 * np.eye(3))
+
+    def goal(self, turned: Float[ndarray, "n 3 3"]) -> Float[ndarray, "n 3"]:
+        """The right side of the Laplace equation: rest edges, turned by the mean of their ends."""
+        i, j = self.edges.T
+        v = np.einsum("eij,ej->ei", 0.5 * (turned[i] + turned[j]), self.vectors)
+        return self.outward @ (self.weights[:, None] * v)
+
+
+def _cotangents(rest: Float[ndarray, "n 3"], triangles: Int[ndarray, "t 3"]) -> Float[ndarray, " t3"]:
+    """Half the cotangent opposite to sides 12, 20, 01 of every triangle, within -1..5."""
+    out = []
+    for k in range(3):
+        a, b, c = (rest[triangles[:, (k + s) % 3]] for s in range(3))
+        u, v = b - a, c - a
+        cross = np.linalg.norm(np.cross(u, v), axis=1)
+        out.append(0.5 * np.clip((u * v).sum(1) / np.maximum(cross, 1e-18), -1.0, 5.0))
+    return np.concatenate(out)
+
+
+def solver(matrix: spmatrix) -> CholeskySolverD:
+    """Cholesky factors of a symmetric positive definite matrix."""
+    c = matrix.tocoo()
+    return CholeskySolverD(
+        matrix.shape[0], c.row.astype(np.int32), c.col.astype(np.int32), c.data.astype(np.float64), MatrixType.COO
+    )
+
+
+def solve(factors: CholeskySolverD, right: Float[ndarray, "n c"]) -> Float[ndarray, "n c"]:
+    """The solution for each column."""
+    right = np.ascontiguousarray(right)
+    out = np.zeros_like(right)
+    factors.solve(right, out)
+    return out

@@ -1,0 +1,62 @@
+"""Closest points on triangle surfaces, with what is known there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import igl
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Hits:
+    """Closest points: where, in which triangle, with which barycentric weights, how far."""
+
+    points: Float[ndarray, "q 3"]
+    triangle: Int[ndarray, " q"]
+    blend: Float[ndarray, "q 3"]
+    distance: Float[ndarray, " q"]
+
+
+class Surface:
+    """A triangle surface that can be asked for its closest points (libigl's box tree, on the CPU)."""
+
+    def __init__(self, points: Float[ndarray, "n 3"], triangles: Int[ndarray, "t 3"]):
+        self.points = np.ascontiguousarray(points, np.float64)
+        self.triangles = np.ascontiguousarray(triangles, np.int64)
+        self.tree = igl.AABB()
+        self.tree.init(self.points, self.triangles)
+
+    def closest(self, queries: Float[ndarray, "q 3"]) -> Hits:
+        """The closest point of the surface to each query."""
+        square, triangle, points = self.tree.squared_distance(
+            self.points, self.triangles, np.ascontiguousarray(queries, np.float64)
+        )
+        triangle = triangle.astype(np.int64)  # libigl's own long integers are not numpy's
+        blend = barycentric(points, *(self.points[self.triangles[triangle, k]] for k in range(3)))
+        return Hits(points, triangle, blend, np.sqrt(np.maximum(square, 0)))
+
+    def at(self, hits: Hits, values: Float[ndarray, "n c"]) -> Float[ndarray, "q c"]:
+        """Values of the surface's points, blended at the hits."""
+        return np.einsum("qk,qkc->qc", hits.blend, values[self.triangles[hits.triangle]])
+
+
+def barycentric(
+    p: Float[ndarray, "q 3"], a: Float[ndarray, "q 3"], b: Float[ndarray, "q 3"], c: Float[ndarray, "q 3"]
+) -> Float[ndarray, "q 3"]:
+    """Weights of the corners, in 0..1 with sum one, for points in the triangles; a flat one gives its nearest corner."""
+    u, v, w = b - a, c - a, p - a
+    uu, uv, vv = (u * u).sum(1), (u * v).sum(1), (v * v).sum(1)
+    wu, wv = (w * u).sum(1), (w * v).sum(1)
+    det = uu * vv - uv * uv
+    flat = det <= 1e-12 * uu * vv
+    safe = np.where(flat, 1.0, det)
+    s = np.where(flat, 0.0, (vv * wu - uv * wv) / safe)
+    t = np.where(flat, 0.0, (uu * wv - uv * wu) / safe)
+    blend = np.clip(np.stack([1 - s - t, s, t], axis=1), 0, 1)
+    if flat.any():
+        corners = np.stack([a, b, c], axis=1)[flat]
+        blend[flat] = np.eye(3)[((corners - p[flat][:, None]) ** 2).sum(-1).argmin(1)]
+    return blend / blend.sum(axis=1, keepdims=True)

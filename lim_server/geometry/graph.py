@@ -1,0 +1,129 @@
+"""A deformation graph: a few hundred nodes on the surface that carry it (Sumner et al. 2007, embedded deformation)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import dijkstra, minimum_spanning_tree
+from scipy.spatial import cKDTree
+
+from lim_server.geometry.cover import Cover
+
+
+def farthest_points(points: Float[ndarray, "m d"], count: int) -> Int[ndarray, " k"]:
+    """Indices of points, each the farthest from all before it; the first is the farthest from the mean."""
+    count = min(count, len(points))
+    chosen = np.empty(count, np.int64)
+    chosen[0] = np.argmax(((points - points.mean(axis=0)) ** 2).sum(axis=1))
+    nearest = np.full(len(points), np.inf)
+    for k in range(1, count):
+        nearest = np.minimum(nearest, ((points - points[chosen[k - 1]]) ** 2).sum(axis=1))
+        chosen[k] = np.argmax(nearest)
+    return chosen
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Nodes, who carries what, and what holds them together.
+
+    samples   int64   [s]     cover points used for matching; the first of them are the nodes
+    nodes     int64   [k]     cover points
+    weights   [m, k] sparse   share of each node in each cover point, rows sum to one
+    edges     int64   [e, 2]  neighbouring nodes on one part
+    links     int64   [l, 2]  nodes of two parts that touch or nearly touch
+    joints    float64 [l, 3]  where they do
+    """
+
+    samples: Int[ndarray, " s"]
+    nodes: Int[ndarray, " k"]
+    weights: csr_matrix
+    edges: Int[ndarray, "e 2"]
+    links: Int[ndarray, "l 2"]
+    joints: Float[ndarray, "l 3"]
+
+    @classmethod
+    def of(cls, cover: Cover, nodes: int = 300, samples: int = 1000) -> Graph:
+        """Nodes by farthest points in space and direction; shares by distance along the surface."""
+        six = np.concatenate([cover.points, 0.03 * cover.normals], axis=1)
+        order = farthest_points(six, samples)
+        chosen = order[:nodes]
+        missing = _unseen_parts(cover, chosen)
+        chosen = np.concatenate([chosen, missing])
+        samples_ = np.concatenate([chosen, np.setdiff1d(order, chosen)])
+        weights = _shares(cover, chosen)
+        touch = (weights.T @ weights).tocoo()
+        pair = np.stack([touch.row, touch.col], axis=1)[touch.row < touch.col]
+        pair = pair[cover.part[chosen[pair[:, 0]]] == cover.part[chosen[pair[:, 1]]]]
+        links, joints = _links(cover, weights, chosen)
+        return cls(samples_, chosen, weights, pair.astype(np.int64), links, joints)
+
+
+def _unseen_parts(cover: Cover, chosen: Int[ndarray, " k"]) -> Int[ndarray, " p"]:
+    """One point of each part without a node, the largest parts first, at most 100."""
+    size = np.bincount(cover.part, cover.area)
+    size[np.unique(cover.part[chosen])] = 0
+    wanted = np.argsort(-size, kind="stable")[:100]
+    wanted = wanted[size[wanted] > 1e-9]
+    return np.array([np.flatnonzero(cover.part == p)[0] for p in wanted], np.int64)
+
+
+def _shares(cover: Cover, chosen: Int[ndarray, " k"], closest: int = 6) -> csr_matrix:
+    reach = 0.05
+    count = len(cover.points)
+    while True:
+        d = dijkstra(cover.ways, indices=chosen, limit=reach).astype(np.float32)
+        seen = np.isfinite(d).sum(axis=0)
+        has = np.isin(cover.part, cover.part[chosen])
+        if ((seen[has] >= 1).all() and np.median(seen[has]) >= min(closest, 3)) or reach > 4:
+            break
+        reach *= 1.5
+    k = min(closest + 1, len(chosen))
+    near = np.argpartition(d, k - 1, axis=0)[:k] if k < len(chosen) else np.argsort(d, axis=0)
+    dist = np.take_along_axis(d, near, axis=0)
+    o = np.argsort(dist, axis=0)
+    near, dist = np.take_along_axis(near, o, axis=0), np.take_along_axis(dist, o, axis=0)
+    far = np.where(np.isfinite(dist), dist, -1).max(axis=0)
+    far = np.where((dist[-1] < np.inf) & (k > closest), dist[-1], far * 1.2 + 1e-6)
+    w = np.where(np.isfinite(dist), np.maximum(1 - dist / np.maximum(far, 1e-9), 0), 0) ** 2
+    lost = ~(w.sum(axis=0) > 0)
+    if lost.any():
+        near[0, lost] = cKDTree(cover.points[chosen]).query(cover.points[lost])[1]
+        w[:, lost] = 0
+        w[0, lost] = 1
+    w /= w.sum(axis=0)
+    row = np.broadcast_to(np.arange(count), near.shape)
+    keep = w > 1e-6
+    return csr_matrix((w[keep], (row[keep], near[keep])), shape=(count, len(chosen)))
+
+
+def _links(
+    cover: Cover, weights: csr_matrix, chosen: Int[ndarray, " k"]
+) -> tuple[Int[ndarray, "l 2"], Float[ndarray, "l 3"]]:
+    """A spanning tree over the parts by the smallest gap between them, each with its strongest nodes there."""
+    parts = cover.part[chosen]
+    names = np.unique(parts)
+    if len(names) == 1:
+        return np.zeros((0, 2), np.int64), np.zeros((0, 3))
+    trees = {p: np.flatnonzero(cover.part == p) for p in names}
+    kd = {p: cKDTree(cover.points[i]) for p, i in trees.items()}
+    gap = np.zeros((len(names), len(names)))
+    where = {}
+    for a in range(len(names)):
+        for b in range(a + 1, len(names)):
+            pa, pb = names[a], names[b]
+            d, j = kd[pb].query(cover.points[trees[pa]])
+            i = int(np.argmin(d))
+            gap[a, b] = d[i] + 1e-6
+            where[a, b] = trees[pa][i], trees[pb][j[i]]
+    tree = minimum_spanning_tree(csr_matrix(gap)).tocoo()
+    strongest = np.asarray(weights.argmax(axis=1)).ravel()
+    links, joints = [], []
+    for a, b in zip(tree.row, tree.col, strict=True):
+        i, j = where[a, b]
+        links.append((strongest[i], strongest[j]))
+        joints.append((cover.points[i] + cover.points[j]) / 2)
+    return np.array(links, np.int64), np.array(joints)

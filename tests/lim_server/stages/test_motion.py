@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lim_server.stages.motion import Motion
+from tests.lim_server.stages.creatures import limb
+
+BENDS, TIMES = (0.0, 0.7, 1.1, 0.6), (1.0, 9.0, 15.0, 25.0)
+
+
+@pytest.fixture(scope="module")
+def motion() -> Motion:
+    keys = [limb(24, 16, bend).points for bend in BENDS]
+    return Motion(limb(24, 16, 0.0), TIMES, keys, device="cpu")
+
+
+def lengths(points: np.ndarray) -> np.ndarray:
+    t = limb(24, 16, 0.0).triangles()
+    return np.linalg.norm(points[t] - points[np.roll(t, 1, axis=1)], axis=-1)
+
+
+def test_keys_come_back_exactly(motion: Motion) -> None:
+    for time, bend in zip(TIMES, BENDS, strict=True):
+        assert np.array_equal(motion.at(time), limb(24, 16, bend).points)
+
+
+def test_continuous_with_continuous_velocity(motion: Motion) -> None:
+    for time in TIMES[1:-1]:
+        for near in (time - 1e-3, time + 1e-3):
+            assert np.abs(motion.at(near) - motion.at(time)).max() < 2e-3
+        v0, v1 = motion.derivatives(time - 1e-4)[0], motion.derivatives(time + 1e-4)[0]
+        assert np.abs(v1 - v0).max() < 0.02 * np.abs(v0).max()
+
+
+def test_derivatives_are_those_of_the_points(motion: Motion) -> None:
+    time, h = 11.3, 0.05
+    velocity, acceleration = motion.derivatives(time)
+    a, b, c = (motion.at(t).astype(float) for t in (time - h, time, time + h))
+    assert np.allclose((c - a) / (2 * h), velocity, atol=2e-4)
+    assert np.allclose((c - 2 * b + a) / h**2, acceleration, atol=2e-3)
+
+
+def test_limb_swings_on_an_arc() -> None:
+    a, b = limb(24, 16, 0.0), limb(24, 16, 1.4)
+    motion = Motion(a, (0.0, 10.0), (a.points, b.points), device="cpu")
+    mean = (lengths(a.points) + lengths(b.points)) / 2
+    turned = np.abs(lengths(motion.at(5.0)) - mean).sum()
+    straight = np.abs(lengths((a.points + b.points) / 2) - mean).sum()
+    assert turned < 0.35 * straight
+
+
+def test_rigid_turn_stays_rigid() -> None:
+    a = limb(12, 8, 0.3)
+    turn = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]], np.float32)
+    motion = Motion(a, (0.0, 4.0), (a.points, a.points @ turn.T + np.float32([5, 0, 0])), device="cpu")
+    half = np.sqrt(0.5) * np.array([[1, -1, 0], [1, 1, 0], [0, 0, 2**0.5]])
+    assert np.allclose(np.ptp(motion.at(2.0) @ half, axis=0), np.ptp(a.points, axis=0), atol=0.02)
+
+
+def test_one_key_stands_still() -> None:
+    a = limb(8, 6, 0.0)
+    motion = Motion(a, (3.0,), (a.points,), device="cpu")
+    assert np.array_equal(motion.at(3.0), a.points)
+    assert not np.any(motion.derivatives(3.0)[0])

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lim_protocol.types import Keyframe, Mesh
+from lim_server.stages.track import TrackedKey, track_keys
+from tests.lim_server.stages.creatures import limb, mesh
+
+
+def tracked(*meshes: Mesh, known: dict[int, TrackedKey] | None = None) -> dict[int, TrackedKey]:
+    keys = [Keyframe(1.0 + 8 * i, m, f"key{i}") for i, m in enumerate(meshes)]
+    return dict(track_keys(keys, device="cpu", step=lambda *_: None, known=known or {}))
+
+
+def test_bent_limb_lands_where_it_belongs() -> None:
+    source, other, truth = limb(24, 16, 0.0, True), limb(31, 21, 0.9, True), limb(24, 16, 0.9)
+    result = tracked(source, other)
+    assert np.array_equal(result[0].points, source.points)
+    assert (result[0].confidence == 1).all()
+    error = np.linalg.norm(result[1].points - truth.points, axis=1) / np.linalg.norm(np.ptp(source.points, axis=0))
+    still = np.linalg.norm(source.points - truth.points, axis=1) / np.linalg.norm(np.ptp(source.points, axis=0))
+    assert error.mean() < 0.015 < 0.06 < still.mean()
+    assert result[1].quality.residual_p95 < 1e-3
+    assert result[1].quality.confidence > 0.8
+
+
+def test_resumed_job_gives_the_same_bits() -> None:
+    meshes = [limb(12, 9, 0.0), limb(14, 10, 0.4), limb(15, 9, 0.8)]
+    whole = tracked(*meshes)
+    rest = tracked(*meshes, known={1: whole[1]})
+    assert rest[1] is whole[1]
+    assert np.array_equal(rest[2].points, whole[2].points)
+    assert np.array_equal(rest[2].confidence, whole[2].confidence)
+
+
+def test_cancel_gets_through() -> None:
+    class Stopped(Exception):
+        pass
+
+    def step(text: str, done: int, total: int) -> None:
+        raise Stopped
+
+    keys = [Keyframe(1.0, limb(8, 6, 0.0), "a"), Keyframe(2.0, limb(9, 6, 0.1), "b")]
+    with pytest.raises(Stopped):
+        list(track_keys(keys, device="cpu", step=step))
+
+
+def test_a_wrong_key_is_recognised() -> None:
+    ball = limb(24, 16, 0.0)
+    far = mesh(np.random.default_rng(0).normal(size=(60, 3)), np.random.default_rng(1).integers(0, 60, (80, 3)))
+    assert tracked(ball, far)[1].quality.confidence < 0.5
+
+
+FLAT = np.array([[0, 0, 0], [1, 0, 0], [2, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(mesh(FLAT, np.array([[0, 1, 2]])), id="no area"),
+        pytest.param(mesh(FLAT, np.array([[0, 0, 0]])), id="one corner"),
+        pytest.param(mesh(np.eye(3), np.array([[0, 1, 2]])), id="one triangle"),
+        pytest.param(mesh(np.eye(3)[[0, 1, 2, 0]], np.array([[0, 1, 2], [0, 1, 2], [2, 1, 0]])), id="double faces"),
+        pytest.param(
+            mesh(np.array([*np.eye(3), [-1, 0, 0], [0, 0, -1]]), np.array([[0, 1, 2], [0, 1, 3], [0, 1, 4]])), id="fan"
+        ),
+    ],
+)
+def test_odd_meshes_end_finite(odd: Mesh) -> None:
+    good = limb(8, 6, 0.0)
+    for pair in ((odd, good), (good, odd)):
+        key = tracked(*pair)[1]
+        assert key.points.shape == pair[0].points.shape
+        assert np.isfinite(key.points).all() and np.isfinite(key.confidence).all()
+        assert key.confidence.min() >= 0 and key.confidence.max() <= 1
+        assert all(np.isfinite(v) for v in vars(key.quality).values())
