@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Callable
 
 EXIT_CODES = """
 Exit codes: 0 done; 2 bad input or options; 3 trouble with the server or the job; 4 the result could not be written;
@@ -34,12 +36,19 @@ def main() -> None:
     sys.exit(run(app))
 
 
-def run(app: object) -> int:
+def run(app: Callable[[], object]) -> int:
     """The app's exit code; expected errors are told in words."""
-    from lim_cli.errors import exit_code_of
+    from lim_cli.errors import INTERRUPTED, Interrupted, exit_code_of
 
+    def interrupt(_number: int, _frame: object) -> None:
+        raise Interrupted
+
+    signal.signal(signal.SIGINT, interrupt)
     try:
-        app()  # type: ignore[operator]
+        app()
+    except Interrupted:
+        print("lim: interrupted; nothing half-written stays, and what was computed is kept", file=sys.stderr)
+        return INTERRUPTED
     except Exception as error:
         code = exit_code_of(error)
         if code is None:

@@ -13,6 +13,10 @@ class BadInput(Exception):
     exit_code = BAD_INPUT
 
 
+class Interrupted(BaseException):
+    """Ctrl-C. No KeyboardInterrupt, which the command line's library would turn into an exit code of its own."""
+
+
 def exit_code_of(error: Exception) -> int | None:
     """The exit code of an expected error; None for one that nobody expected."""
     from lim_client.errors import JobFailed, ServerError

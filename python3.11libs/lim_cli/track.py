@@ -85,7 +85,7 @@ def track(
     ] = None,
     units: Annotated[
         str | None,
-        typer.Option(help="m, cm, mm, in, ft: the files' unit, whatever they say; or per key 1001=m,1009=cm."),
+        typer.Option(help="m, cm, mm, in, ft: the files' unit, whatever they say; or 1001=m,1009=cm."),
     ] = None,
     texture_size: Annotated[int, typer.Option(help="Pixels, where a texture is baked.")] = 1024,
     server: ServerOption = None,
@@ -149,6 +149,10 @@ def textured(source: Source, image: Path | None) -> Source:
     """The source with the image of --texture. Raises BadInput."""
     if image is None:
         return source
+    if source.mesh.st is None:
+        raise BadInput(
+            f"--texture: the source has no texture coordinates for {image} to lie on. Unwrap it, or leave it."
+        )
     from lim_cli.textures import read_texture
 
     return replace(source, texture=read_texture(image))
@@ -183,9 +187,6 @@ class Tracking:
 
     def run(self, out: Path, split: bool, server: str | None) -> None:
         """Submit, receive, write. Raises ServerError, OutputError, DiskError."""
-        from lim_usd.asset import check_output
-
-        check_output(out)
         self.report.stage("connecting")
         with self.clock.of("connect"):
             connection = Connection(endpoint_of(server), client="lim track")
@@ -194,6 +195,10 @@ class Tracking:
             with self.clock.of("pack"):
                 inputs = [records.pack_mesh(k.mesh) for k in self.loaded.keyframes]
             job = connection.submit("track", self.params, inputs, np.array(self.times))
+            # The server works while OpenUSD is loaded.
+            from lim_usd.asset import check_output
+
+            check_output(out)
             self._write(out, split, job)
 
     def _write(self, out: Path, split: bool, job: Job) -> None:
