@@ -1,18 +1,16 @@
 """How long a USD file of many frames takes to write, against the same bytes written raw, and how much memory.
 
-    python benchmarks/usd_write.py [--frames 240] [--points 100000] [--rounds 5]
+    python -m benchmarks.usd_write [--frames 240] [--points 100000] [--rounds 5]
 
 Every row runs in a process of its own, the rows in turn, round after round: a ratio compares runs that were
 neighbours in time. Only the writing is timed (until the bytes are synced), not the making of the frames.
-Prints a table and writes it to benchmarks/results/usd_write.md.
+Prints a table and keeps it as benchmarks/results/usd_write.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -24,12 +22,12 @@ from pathlib import Path
 import numpy as np
 from pxr import Sdf, Usd, UsdGeom
 
+from benchmarks.page import write_page
 from lim_protocol.types import Frame, Mesh
 from lim_usd.arrays import vectors
 from lim_usd.asset import BATCH_BYTES, AssetWriter
 from lim_usd.source import Source
 
-RESULTS = Path(__file__).parent / "results" / "usd_write.md"
 MB = 1e6
 
 
@@ -42,10 +40,9 @@ def main() -> None:
     for _ in range(options.rounds):
         for name in ROWS:
             runs[name].append(_row_in_process(name, options))
-    table = _table(runs)
-    print(table)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(_page(table, options))
+    arguments = f"--frames {options.frames} --points {options.points} --rounds {options.rounds}"
+    command = f"python -m benchmarks.usd_write {arguments}"
+    write_page("usd_write", "Writing USD", _text(_table(runs), options), command)
 
 
 class Meter:
@@ -191,39 +188,37 @@ def _row_in_process(name: str, options: argparse.Namespace) -> list[float]:
 
 
 def _table(runs: dict[str, list[list[float]]]) -> str:
-    lines = ["| what | wall s | times raw (median, range) | file MB | resident growth MB |", "|---|---|---|---|---|"]
+    lines = [
+        "| what | s, median | s, least | times raw, median (range) | times raw, least by least | file MB | growth MB |",
+        "|---|---|---|---|---|---|---|",
+    ]
     floor: list[float] = []
     for name, results in runs.items():
         seconds, sizes, growths = zip(*results)
         if name.startswith("raw"):
             floor = list(seconds)
         ratios = [mine / raw for mine, raw in zip(seconds, floor)]
-        ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-        lines.append(f"| {name} | {statistics.median(seconds):.3f} | {ratio} | {sizes[0]:.1f} | {max(growths):.0f} |")
+        cells = [
+            name,
+            f"{statistics.median(seconds):.3f}",
+            f"{min(seconds):.3f}",
+            f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+            f"{min(seconds) / min(floor):.2f}",
+            f"{sizes[0]:.1f}",
+            f"{max(growths):.0f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _page(table: str, options: argparse.Namespace) -> str:
+def _text(table: str, options: argparse.Namespace) -> str:
     usd = ".".join(map(str, Usd.GetVersion()[1:]))
-    return f"""# Writing USD
+    return f"""{options.frames} frames of {len(grid(options.points).mesh.points)} points, {options.rounds} rounds.
+In every round each row runs beside its floor, the last `raw` row above it. On a machine that does other work too,
+the least of all rounds is the steadier figure: noise only ever adds. Growth is the high-water mark of resident
+memory, mapped files included, above what there was before the first frame; the most of all rounds. OpenUSD {usd}.
 
-{options.frames} frames of {len(grid(options.points).mesh.points)} points; medians of {options.rounds} rounds, each row
-beside its floor (the last `raw` row above it) in every round. Growth is the high-water mark of
-resident memory, mapped files included, above what there was before the first frame; the most of all rounds.
-
-{table}
-
-Machine: {_processor()}, {os.cpu_count()} cores; Python {platform.python_version()}, OpenUSD {usd},
-numpy {np.__version__}; {datetime.date.today()}.
-Command: `python benchmarks/usd_write.py --frames {options.frames} --points {options.points} --rounds {options.rounds}`
-"""
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return platform.processor() or platform.machine()
+{table}"""
 
 
 def _resident(mark: str) -> float:
