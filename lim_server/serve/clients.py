@@ -38,6 +38,7 @@ class Clients:
         self.delivery = Delivery(store, config.chunk, config.budget, self.scheduler.lost)
         self.sessions: dict[tuple[str, bytes], Session] = {}
         self.endpoints: tuple[str, ...] = ()
+        self.landing = memoryview(bytearray(CHUNK_MAX))
         self.epoch = secrets.token_bytes(8)
         self.software = importlib.metadata.version("lim")
         self.started, self.malformed, self.stop_asked = time.monotonic(), 0, False
@@ -117,18 +118,15 @@ class Clients:
         return m.Welcome(ours, self.epoch, self.software, *limits, *self.pool.readiness())
 
     def _on_blob(self, door: Door, session: Session, header: Header) -> m.Message:
-        """Receive the payload straight into the upload's file."""
+        """The payload lands where the last one did: memory that is warm, and no more of it than one part."""
         digest, total, offset = (header.values[name] for name in ("digest", "total", "offset"))
-        if len(header.table) != 1 or header.sizes()[0] > CHUNK_MAX or not door.socket.get(zmq.RCVMORE):
+        size = sum(header.sizes())
+        if len(header.table) != 1 or size > CHUNK_MAX or not door.socket.get(zmq.RCVMORE):
             raise WireError("Blob without its data, or with too much")
-        size = header.sizes()[0]
-        slot = session.uploads.slot(digest, total, offset, size)
-        received = door.socket.recv_into(slot)
-        slot.release()
+        received = door.socket.recv_into(self.landing)
         if received != size:
-            session.uploads.abandon()
             raise WireError(f"Blob.data: {received} bytes, the table says {size}")
-        return m.BlobAck(digest, session.uploads.advance(digest, size))
+        return m.BlobAck(digest, session.uploads.take(digest, total, offset, self.landing[:size]))
 
     def _on_submit(self, session: Session, submit: m.Submit) -> None:
         for job in (submit.supersedes, submit.job):

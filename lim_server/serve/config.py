@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lim_protocol.wire import CHUNK_MAX
-
 
 @dataclass(frozen=True)
 class Config:
@@ -16,6 +14,8 @@ class Config:
     code        digest of the code that computes: results of other code are not taken for its own
     budget      records sent and not yet taken, over all clients
     heartbeat   clients that are silent for six of them are gone
+    chunk       largest payload of one message: larger ones are faulted in page by page at every receive, and would
+                hold up heartbeats on a slow line
     step_limit  a worker that computes and shows no sign of life for so long is killed
     """
 
@@ -32,8 +32,4 @@ class Config:
     heartbeat: float = 0.5
     step_limit: float = 300.0
     queue_max: int = 64
-
-    @property
-    def chunk(self) -> int:
-        """Largest payload of one message: smaller where a slow line could hold up heartbeats."""
-        return CHUNK_MAX if all(e.startswith("ipc") for e in self.endpoints) else CHUNK_MAX // 4
+    chunk: int = 1 << 20

@@ -20,6 +20,8 @@ import xxhash
 
 CHECKSUM = 16
 DAY = 24 * 3600.0
+MAPPED = mmap.MAP_SHARED | mmap.MAP_POPULATE
+"""All pages at once: a fault for every few of them costs as much as sending them."""
 KEEP = 0.9
 """What share of the limit is left after a trim, so that trims are rare."""
 
@@ -29,34 +31,37 @@ _host = socket.gethostname().replace("-", "_")
 
 
 class Draft:
-    """An entry in the making: a writable view of its content, then `commit` or `discard`.
+    """An entry in the making: parts are appended, then `commit` or `discard`.
 
     Raises OSError (ENOSPC, EFBIG) at once where the disk cannot hold it: the space is allocated, not only promised.
     """
 
     def __init__(self, store: Store, name: bytes, size: int):
         self.store, self.name, self.size = store, name, size
-        self.path = store.root / "tmp" / f"{_host}-{os.getpid()}-{next(_count)}"
-        with self.path.open("x+b") as file:
-            try:
-                os.posix_fallocate(file.fileno(), 0, size + CHECKSUM)
-                self.map = mmap.mmap(file.fileno(), size + CHECKSUM)
-            except OSError:
-                self.path.unlink()
-                raise
-        self.view = memoryview(self.map)
+        self.path = store.scratch_path()
+        self.hash, self.filled = xxhash.xxh3_128(), 0
+        self.file = self.path.open("xb", buffering=0)
+        try:
+            os.posix_fallocate(self.file.fileno(), 0, size + CHECKSUM)
+        except OSError:
+            self.discard()
+            raise
+
+    def append(self, part: memoryview) -> None:
+        """The next bytes. Raises OSError."""
+        _write_all(self.file.fileno(), [part])
+        self.hash.update(part)
+        self.filled += len(part)
 
     def commit(self) -> None:
         """Give the entry its checksum and its name."""
-        self.view[self.size :] = xxhash.xxh3_128_digest(self.view[: self.size])
-        self.view.release()
-        self.map.close()
+        _write_all(self.file.fileno(), [self.hash.digest()])
+        self.file.close()
         self.store.adopt(self.path, self.name, self.size + CHECKSUM)
 
     def discard(self) -> None:
         """Leave nothing behind."""
-        self.view.release()
-        self.map.close()
+        self.file.close()
         self.path.unlink(missing_ok=True)
 
 
@@ -84,7 +89,7 @@ class Store:
         path = self.path(name)
         try:
             with path.open("rb") as file:
-                view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+                view = memoryview(mmap.mmap(file.fileno(), 0, MAPPED, mmap.PROT_READ))
             os.utime(path)
         except (OSError, ValueError):
             return None
@@ -95,7 +100,7 @@ class Store:
 
     def put(self, name: bytes, content: Buffer) -> None:
         """Keep the content under the name. Raises OSError where the disk is full."""
-        path = self.root / "tmp" / f"{_host}-{os.getpid()}-{next(_count)}"
+        path = self.scratch_path()
         try:
             with path.open("xb", buffering=0) as file:
                 _write_all(file.fileno(), [memoryview(content), xxhash.xxh3_128_digest(content)])
@@ -103,6 +108,10 @@ class Store:
             path.unlink(missing_ok=True)
             raise
         self.adopt(path, name, len(content) + CHECKSUM)
+
+    def scratch_path(self) -> Path:
+        """A name for a file in the making, which tells whose it is."""
+        return self.root / "tmp" / f"{_host}-{os.getpid()}-{next(_count)}"
 
     def adopt(self, path: Path, name: bytes, size: int) -> None:
         """Move a finished file to its name."""

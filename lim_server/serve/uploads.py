@@ -1,4 +1,4 @@
-"""Blobs on their way in: each part is received straight into the file that will be the entry."""
+"""Blobs on their way in, part after part."""
 
 from __future__ import annotations
 
@@ -16,30 +16,27 @@ class Uploads:
 
     def __init__(self, store: Store, record_max: int):
         self.store, self.record_max = store, record_max
-        self.drafts: dict[bytes, tuple[Draft, int]] = {}
+        self.drafts: dict[bytes, Draft] = {}
 
-    def slot(self, digest: bytes, total: int, offset: int, size: int) -> memoryview:
-        """Where the part's bytes go. Raises UploadError, or OSError where the disk is full."""
+    def take(self, digest: bytes, total: int, offset: int, part: memoryview) -> int:
+        """Add a part; the last one makes the blob an entry. Returns the bytes received so far.
+
+        Raises UploadError for parts that do not follow, OSError where the disk is full.
+        """
         if offset == 0:
             self._begin(digest, total)
-        draft, received = self.drafts.get(digest, (None, 0))
-        if draft is None or draft.size != total or offset != received or offset + size > total:
-            raise UploadError(f"blob part {offset}+{size} of {total} does not follow; send the blob again from 0")
-        return draft.view[offset : offset + size]
-
-    def advance(self, digest: bytes, size: int) -> int:
-        """Note that a slot was filled; the last one makes the blob an entry. Returns bytes received so far."""
-        draft, received = self.drafts[digest]
-        received += size
-        self.drafts[digest] = (draft, received)
-        if received == draft.size:
+        draft = self.drafts.get(digest)
+        if draft is None or draft.size != total or offset != draft.filled or offset + len(part) > total:
+            raise UploadError(f"blob part {offset}+{len(part)} of {total} does not follow; send the blob from 0")
+        draft.append(part)
+        if draft.filled == draft.size:
             del self.drafts[digest]
             draft.commit()
-        return received
+        return draft.filled
 
     def abandon(self) -> None:
         """The session is over."""
-        for draft, _ in self.drafts.values():
+        for draft in self.drafts.values():
             draft.discard()
         self.drafts.clear()
 
@@ -47,7 +44,7 @@ class Uploads:
         if not 0 < total <= self.record_max:
             raise UploadError(f"blob of {total} bytes, at most {self.record_max} are taken")
         if digest in self.drafts:
-            self.drafts.pop(digest)[0].discard()
+            self.drafts.pop(digest).discard()
         if len(self.drafts) >= PER_SESSION:
             raise UploadError(f"more than {PER_SESSION} blobs at once")
-        self.drafts[digest] = (Draft(self.store, digest, total), 0)
+        self.drafts[digest] = Draft(self.store, digest, total)

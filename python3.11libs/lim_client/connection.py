@@ -68,7 +68,7 @@ class Connection:
         old = supersedes.id if supersedes is not None else None
         request = Request(op, params, digests, inputs, np.asarray(times, np.float64), supersedes=old)
         session = self.session
-        job = Job(request, taken=lambda job: session.call(lambda: session.took(job)))
+        job = Job(request, taken=lambda job, records: session.call(lambda: session.took(job, records)))
         if session.failure is not None:
             raise session.failure
         session.call(lambda: session.begin(job))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import secrets
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from lim_protocol.messages import Progress
 POLL = 0.1
 """Seconds between two looks at whether the user has interrupted."""
 CREDIT = 8
+SOON = 0.005
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +40,13 @@ class Job:
     """Iterate for the records, in order, each once, whatever happens to the server meanwhile.
 
     id        this client's name for it
-    taken     called with the job each time the application takes a record
+    taken     called with the job and how many more records the application has taken
     progress  the server's last word on it; `state` what is going on before there is any
     summary   the server's, once the last record was taken
     """
 
     request: Request
-    taken: Callable[[Job], None]
+    taken: Callable[[Job, int], None]
     id: bytes = field(default_factory=lambda: secrets.token_bytes(16))
     arrived: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
     next: int = 0
@@ -52,6 +54,7 @@ class Job:
     filled: int = 0
     to_upload: set[bytes] = field(default_factory=set)
     tries: int = 0
+    untold: int = 0
     progress: Progress | None = None
     state: str = "connecting"
     summary: dict[str, Any] | None = None
@@ -61,17 +64,32 @@ class Job:
 
         Raises ServerError where the job or the way to the server failed for good.
         """
-        try:
-            item = self.arrived.get(timeout=timeout)
-        except queue.Empty:
-            return None
+        item = self._next(min(timeout, SOON))
+        if item is None:
+            self._tell_taken()
+            item = self._next(timeout)
         if isinstance(item, ServerError):
             raise item
         if isinstance(item, dict):
             self.summary = item
             return None
-        self.taken(self)
-        return memoryview(item)
+        if item is not None:
+            self.untold += 1
+            if self.untold >= CREDIT // 2:
+                self._tell_taken()
+        return item
+
+    def _next(self, timeout: float) -> memoryview | dict[str, Any] | ServerError | None:
+        with contextlib.suppress(queue.Empty):
+            item: memoryview | dict[str, Any] | ServerError = self.arrived.get(timeout=timeout)
+            return item
+        return None
+
+    def _tell_taken(self) -> None:
+        """Told in bunches while records flow, and before a longer wait, which may be one for the server's credit."""
+        if self.untold:
+            self.taken(self, self.untold)
+            self.untold = 0
 
     def records(self, while_waiting: Callable[[Job], None] = lambda _: None) -> Iterator[memoryview]:
         """All records. `while_waiting` is called at least ten times a second and may raise to give up."""

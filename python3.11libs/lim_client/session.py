@@ -17,9 +17,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import zmq
 
+from lim_client.buffers import Buffers
 from lim_client.endpoint import Endpoint
 from lim_client.errors import JobFailed, NotReachable, ServerError, VersionMismatch
 from lim_client.job import CREDIT, Job
@@ -67,7 +67,7 @@ class Session(threading.Thread):
         self.later: list[tuple[float, Callable[[], None]]] = []
         self.jobs: dict[bytes, Job] = {}
         self.asked: deque[Job] = deque()
-        self.uploads = Uploads()
+        self.uploads, self.buffers = Uploads(), Buffers()
         self.welcome: m.Welcome | None = None
         self.heartbeat = 0.5
         self.contact = self.heard = time.monotonic()
@@ -203,14 +203,14 @@ class Session(threading.Thread):
             self.link.rest()
             return
         if offset == 0 and total <= RECORD_MAX:
-            job.buffer, job.filled = np.empty(total, np.uint8), 0
+            job.buffer, job.filled = self.buffers.take(total), 0
         if job.buffer is None or offset != job.filled or offset + size > len(job.buffer):
             raise WireError(f"record part {offset}+{size} of {total} does not follow {job.filled}")
         if self.link.socket.recv_into(job.buffer.data[offset : offset + size]) != size or self.link.rest():
             raise WireError(f"record part {offset}+{size} is not of that size")
         job.filled += size
         if job.filled == len(job.buffer):
-            job.arrived.put(job.buffer)
+            job.arrived.put(job.buffer.data)
             job.buffer, job.next = None, job.next + 1
 
     def _on_message(self, message: m.Message) -> None:
@@ -316,10 +316,10 @@ class Session(threading.Thread):
         rank = (r.priority, r.deadline, r.supersedes)
         self.say(m.Submit(job.id, r.op, r.params, list(r.digests), r.times, job.next, credit, *rank))
 
-    def took(self, job: Job) -> None:
-        """The application took a record."""
+    def took(self, job: Job, records: int) -> None:
+        """The application took so many records."""
         if job.id in self.jobs:
-            self.say(m.Credit(job.id, 1))
+            self.say(m.Credit(job.id, records))
 
     def cancel(self, job: Job) -> None:
         """The application does not want the job any more."""

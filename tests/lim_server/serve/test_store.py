@@ -128,10 +128,7 @@ def test_a_full_disk_raises_and_leaves_nothing(store: Store) -> None:
 
 
 def fill(uploads: Uploads, digest: bytes, content: bytes, offset: int, size: int) -> int:
-    slot = uploads.slot(digest, len(content), offset, size)
-    slot[:] = content[offset : offset + size]
-    slot.release()
-    return uploads.advance(digest, size)
+    return uploads.take(digest, len(content), offset, memoryview(content)[offset : offset + size])
 
 
 def test_parts_in_order_make_a_blob(store: Store) -> None:
@@ -152,17 +149,17 @@ def test_parts_that_do_not_follow_are_refused(store: Store, total: int, offset: 
     if (total, offset) == (10, 5):
         uploads.abandon()
     with pytest.raises(UploadError, match="does not follow"):
-        uploads.slot(A, total, offset, size)
+        uploads.take(A, total, offset, memoryview(bytes(size)))
 
 
 def test_limits_of_uploads(store: Store) -> None:
     uploads = Uploads(store, 100)
     for total in (0, 101, 2**50):
         with pytest.raises(UploadError, match="at most 100"):
-            uploads.slot(A, total, 0, 1)
+            uploads.take(A, total, 0, memoryview(b"x"))
     for n in range(4):
-        uploads.slot(bytes([n]) * 32, 10, 0, 1).release()
+        uploads.take(bytes([n]) * 32, 10, 0, memoryview(b"x"))
     with pytest.raises(UploadError, match="more than 4"):
-        uploads.slot(bytes(32)[:31] + b"x", 10, 0, 1)
+        uploads.take(bytes(32)[:31] + b"x", 10, 0, memoryview(b"x"))
     uploads.abandon()
     assert list((store.root / "tmp").iterdir()) == []

@@ -1,0 +1,1 @@
+"""Benchmarks: each prints its table beside a floor measured in the same run, and keeps it in results/."""
