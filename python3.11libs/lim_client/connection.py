@@ -54,6 +54,8 @@ class Connection:
         elif self.own and not launch.running():
             raise NotReachable("no server of yours is running. Start one with 'lim serve', or let 'lim track' do it.")
         self.session = self._open()
+        if self.revive is not None:
+            self._replace_other_version()
 
     def submit(
         self,
@@ -104,26 +106,31 @@ class Connection:
         session = Session(self.endpoint, Options(software, self.client, own_key, self.revive, self.patience))
         session.start()
         self._wait(session, lambda: session.welcome is not None, self.patience)
-        assert session.welcome is not None
-        if not self.own or self.revive is None or session.welcome.software == software:
-            return session
-        return self._replace(session, software)
+        return session
 
-    def _replace(self, session: Session, software: str) -> Session:
-        """The user's own server is of another version than this client: have a new one, if the old one is idle."""
-        assert session.welcome is not None
-        old = session.welcome.software
-        self.session = session
-        busy = self.status()["jobs"]
-        if busy:
-            raise ServerError(f"your server is version {old}, this is {software}, and it is busy. Wait, or 'lim stop'.")
+    def _replace_other_version(self) -> None:
+        """The user's own server must be of this client's version: have a new one, if the old one is idle."""
+        ours = importlib.metadata.version("lim")
+        if self._version() == ours:
+            return
+        if self.status()["jobs"]:
+            self.close()
+            text = f"your server is version {self._version()}, this is {ours}, and it is busy"
+            raise ServerError(f"{text}. Wait, or end it with 'lim stop'.")
         self.stop()
-        session.close()
+        self.close()
         deadline = time.monotonic() + ANSWER
         while launch.running() and time.monotonic() < deadline:
             time.sleep(0.05)
         launch.ensure()
-        return self._open()
+        self.session = self._open()
+        if self._version() != ours:
+            self.close()
+            raise ServerError(f"your new server is still of version {self._version()}, this is {ours}. See LIM_PYTHON.")
+
+    def _version(self) -> str:
+        assert self.session.welcome is not None
+        return self.session.welcome.software
 
     def _ask(self, question: m.Message, kind: type[A]) -> A:
         """Ask something outside of any job and wait for that kind of answer."""
