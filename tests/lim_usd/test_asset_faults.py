@@ -31,14 +31,14 @@ def writer(path: Path, count: int, *limit: int) -> subprocess.Popen[str]:
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def assert_whole(path: Path, samples: int) -> None:
+def assert_whole(path: Path, *samples: int) -> None:
     """Every frame of the asset can be read to the last number, and so can its texture."""
     # A copy, since OpenUSD gives a file that it has open already as it was then.
     fresh = path.with_name(f"copy {time.monotonic_ns()}.usd")
     fresh.write_bytes(path.read_bytes())
     stage = Usd.Stage.Open(str(fresh))
     points = UsdGeom.Mesh.Get(stage, stage.GetDefaultPrim().GetPath().AppendPath("geo/mesh")).GetPointsAttr()
-    assert points.GetNumTimeSamples() == samples
+    assert points.GetNumTimeSamples() in samples
     assert all(np.isfinite(points.Get(each)).all() for each in points.GetTimeSamples())
     assert read_usd(fresh, 1).texture is not None
     fresh.unlink()
@@ -51,13 +51,13 @@ def test_a_killed_writer_never_leaves_a_broken_file_under_its_name(tmp_path: Pat
     found = set()
     for trial in range(8):
         process = writer(path, 1000)
-        if trial:  # the first is caught before its first file, the others while they replace one by the next
+        if trial:  # the first may be caught before its first file, the others while they replace one by the next
             assert process.stdout is not None
             process.stdout.readline()
         time.sleep(random.Random(trial).uniform(0, 0.15))
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        assert_whole(path, 5 if trial == 0 else FRAMES)
+        assert_whole(path, *([5, FRAMES] if trial == 0 else [FRAMES]))
         found.add(len(left_overs(tmp_path)))
     assert max(found) == 1  # a killed writer leaves something, and the next one sweeps it
     check_output(path)
