@@ -71,9 +71,8 @@ class TrackJob:
         self._track()
         if first == 0:
             with self.seconds.of("texture"):
-                coloured = [(k.mesh, self.tracked[i].points) for i, k in enumerate(self.keyframes)]
-                surface = surface_of(self.keyframes[0].mesh, self.options, coloured, step=self.step)
-            yield 0, records.pack_surface(surface)
+                surface = self._surface()
+            yield 0, surface
         with self.seconds.of("motion"):
             times = [k.time for k in self.keyframes]
             points = [self.tracked[i].points for i in range(len(times))]
@@ -90,6 +89,18 @@ class TrackJob:
             {"time": k.time, "name": k.name, **asdict(self.tracked[i].quality)} for i, k in enumerate(self.keyframes)
         ]
         return {"seconds": dict(self.seconds.spent), "keys": keys, "method": "geometry"}
+
+    def _surface(self) -> bytes | bytearray:
+        """The record of what the source's surface gains; it is the same whatever frames are asked for."""
+        options = f"surface {self.options.unwrap} {self.options.texture_size}".encode()
+        name = hashlib.sha256(self._key_names()[-1] + options).digest()
+        kept = self.memo.get(name)
+        if kept is not None:
+            return bytes(kept)
+        coloured = [(k.mesh, self.tracked[i].points) for i, k in enumerate(self.keyframes)]
+        surface = records.pack_surface(surface_of(self.keyframes[0].mesh, self.options, coloured, step=self.step))
+        self.memo.put(name, surface)
+        return surface
 
     def _track(self) -> None:
         """Every keyframe, from the memo where a former attempt got so far."""

@@ -223,13 +223,13 @@ class Tracking:
         self.summary = job.summary
 
     def _held(self, frame: Frame) -> Iterator[Frame]:
-        """The frame, as often as it was asked for: an end pose may stand for frames outside the keyframes."""
-        for time_asked in self.asked:
-            if min(max(time_asked, self.times[0]), self.times[-1]) == frame.time:
-                still = time_asked != frame.time and frame.velocities is not None
-                zero = np.zeros_like(frame.points) if still else None
-                held = replace(frame, velocities=zero, accelerations=zero) if still else frame
-                yield replace(held, time=time_asked)
+        """The frame, as often as it was asked for: an end pose also stands for frames outside the keyframes."""
+        for asked in self.asked:
+            if asked == frame.time:
+                yield frame
+            elif min(max(asked, self.times[0]), self.times[-1]) == frame.time:
+                still = None if frame.velocities is None else np.zeros_like(frame.velocities)
+                yield Frame(asked, frame.points, frame.normals, still, still)
 
     def result(self, out: Path) -> dict[str, Any]:
         """What --json prints."""
