@@ -178,9 +178,9 @@ def _error(tracked: Tracked, time: float, key: Given | None, truth: Truth | None
 
 
 def _scale_top(errors: Sequence[Floats]) -> float:
-    """A round figure that few points pass: the top of the error scale, in percent."""
+    """A round figure that few points pass, a tenth at least: the top of the error scale, in percent."""
     high = max((float(np.percentile(each, 99)) for each in errors), default=1.0)
-    steps = [m * 10.0**e for e in range(-4, 3) for m in (1, 2, 5)]
+    steps = [m * 10.0**e for e in range(-1, 3) for m in (1, 2, 5)]
     return next((step for step in steps if step >= high), 100.0)
 
 
