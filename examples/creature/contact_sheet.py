@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from examples.creature.looks import checker, heat, shade, surface
 from examples.creature.measure import Given, Tracked, distance_to, read_keys, read_tracked, read_truth
 from examples.creature.render import Floats, Floor, Shot, View
-from lim_protocol.types import Mesh, UInt8, fan
-from lim_usd.color import linear
+from lim_protocol.types import Mesh, fan
 
 Truth = dict[float, NDArray[np.float32]]
 
@@ -26,8 +26,6 @@ MARGIN, GAP, HEAD, TITLE, STRIP, FOOT = 28, 6, 132, 38, 30, 74
 INSET = 158
 FOV = 24.0
 PAPER, INK, FAINT, MARK = (250, 250, 248), (38, 40, 44), (140, 144, 150), (206, 74, 38)
-CLAY = (196, 190, 182)
-SHADES = ((58, 110, 165), (120, 190, 190), (240, 232, 200), (238, 150, 70), (190, 30, 45), (90, 10, 60))
 
 
 @dataclass(frozen=True)
@@ -49,9 +47,9 @@ def contact_sheet(tracked: Tracked, keys: Sequence[Given], truth: Truth | None =
     rows: list[list[Image.Image]] = [_given(studio, columns), [], [], []]
     for time, error in zip(columns.times, errors, strict=True):
         shot = studio.shot(tracked.at(time), tracked.mesh.triangles(), time)
-        rows[1].append(_tile(shot, _surface(shot, tracked.mesh, tracked.texture)))
-        rows[2].append(_tile(shot, _checker(shot, tracked)))
-        rows[3].append(_tile(shot, _heat(shot, error, top)))
+        rows[1].append(_tile(shot, surface(shot, tracked.mesh, tracked.texture)))
+        rows[2].append(_tile(shot, checker(shot, tracked.mesh)))
+        rows[3].append(_tile(shot, heat(shot, error, top)))
     summary = (
         f"{len(tracked.mesh.points):,} points, {len(tracked.mesh.face_counts):,} faces, the same over "
         f"{len(tracked.times)} frames from {len(keys)} keyframes of as many topologies"
@@ -120,7 +118,7 @@ class _Studio:
         triangles = mesh.triangles().astype(np.int64)
         shot = Shot(mesh.points.astype(np.float64), triangles, view, width, height, self.floor, flat=True)
         line = 0.8 * shot.lines(_outer_edges(mesh), thickness)[:, None]
-        return shot, _surface(shot, mesh, key.texture) * (1 - line) + 0.02 * line
+        return shot, surface(shot, mesh, key.texture) * (1 - line) + 0.02 * line
 
 
 def _columns(tracked: Tracked, keys: Sequence[Given]) -> Columns:
@@ -188,73 +186,6 @@ def _tile(shot: Shot, color: Floats) -> Image.Image:
     return Image.fromarray(shot.painted(color))
 
 
-def _surface(shot: Shot, mesh: Mesh, texture: UInt8 | None) -> Floats:
-    if texture is not None and mesh.st is not None:
-        return _looked_up(shot, mesh, linear(texture).astype(np.float64))
-    if mesh.colors is not None:
-        return shot.of_points(linear(mesh.colors).astype(np.float64))
-    return np.tile(linear(np.array([CLAY], np.uint8)), (len(shot.triangle), 1)).astype(np.float64)
-
-
-def _checker(shot: Shot, tracked: Tracked) -> Floats:
-    if tracked.mesh.st is None:
-        return _surface(shot, tracked.mesh, None)
-    return _looked_up(shot, tracked.mesh, linear(uv_checker()).astype(np.float64))
-
-
-def uv_checker(size: int = 1024, cells: int = 40) -> UInt8:
-    """Squares whose hue turns along u and whose lightness goes along v: no two places look alike."""
-    row, column = np.mgrid[0:size, 0:size] / size
-    hue = 2 * np.pi * column
-    light = 0.78 - 0.28 * row
-    pure = np.stack([0.5 + 0.5 * np.cos(hue + shift) for shift in (0.0, 4.2, 2.1)], axis=-1)
-    color = light[..., None] * (0.45 + 0.55 * pure)
-    dark = (np.floor(row * cells) + np.floor(column * cells)) % 2 == 1
-    color[dark] = 0.30 * color[dark] + 0.66
-    return np.asarray(np.rint(np.clip(255 * color, 0, 255)), np.uint8)
-
-
-def _looked_up(shot: Shot, mesh: Mesh, texture: Floats) -> Floats:
-    """Bilinear, from the mip level that fits the shot."""
-    assert mesh.st is not None and mesh.st_indices is not None
-    corners = mesh.st[fan(mesh.face_counts, mesh.st_indices)].astype(np.float64)
-    on_screen = shot.view.project(shot.points, shot.width, shot.height)[shot.triangles]
-    texels = _areas(corners)[shot.triangle].sum() * texture.shape[0] * texture.shape[1]
-    pixels = max(float(_areas(on_screen)[shot.triangle].sum()), 1e-9)
-    for _ in range(max(0, int(np.log2(max(texels / pixels, 1.0)) / 2 - 0.8))):
-        texture = texture[: len(texture) // 2 * 2, : texture.shape[1] // 2 * 2]
-        texture = texture.reshape(len(texture) // 2, 2, -1, 2, 3).mean(axis=(1, 3))
-    st = np.einsum("nk,nkc->nc", shot.weights, corners[shot.triangle])
-    height, width = texture.shape[:2]
-    x, y = st[:, 0] * width - 0.5, (1 - st[:, 1]) * height - 0.5
-    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
-    fx, fy = (x - left)[:, None], (y - top)[:, None]
-
-    def texel(row: NDArray[np.int64], column: NDArray[np.int64]) -> Floats:
-        return np.asarray(texture[row % height, column % width])
-
-    upper = texel(top, left) * (1 - fx) + texel(top, left + 1) * fx
-    lower = texel(top + 1, left) * (1 - fx) + texel(top + 1, left + 1) * fx
-    return np.asarray(upper * (1 - fy) + lower * fy)
-
-
-def _areas(triangles: Floats) -> Floats:
-    a, b = triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
-    return np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / 2
-
-
-def _heat(shot: Shot, error: Floats | None, top: float) -> Floats:
-    if error is None:
-        return np.tile(linear(np.array([CLAY], np.uint8)), (len(shot.triangle), 1)).astype(np.float64)
-    return linear(_shade(shot.of_points(error[:, None])[:, 0] / top)).astype(np.float64)
-
-
-def _shade(part: Floats) -> UInt8:
-    stops = np.linspace(0, 1, len(SHADES))
-    channels = [np.interp(part, stops, [shade[k] for shade in SHADES]) for k in range(3)]
-    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
-
-
 def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
@@ -313,7 +244,7 @@ def _figures(error: Floats | None) -> str:
 def _legend(sheet: Image.Image, draw: ImageDraw.ImageDraw, y: int, wide: int, top: float) -> None:
     width, height = min(520, wide - 2 * MARGIN), 16
     x = (wide - width) // 2
-    bar = np.broadcast_to(_shade(np.linspace(0, 1, width))[None], (height, width, 3))
+    bar = np.broadcast_to(shade(np.linspace(0, 1, width))[None], (height, width, 3))
     sheet.paste(Image.fromarray(np.ascontiguousarray(bar)), (x, y))
     for part in (0.0, 0.25, 0.5, 0.75, 1.0):
         more = " and more" if part == 1.0 else ""

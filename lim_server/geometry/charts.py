@@ -4,6 +4,7 @@ libigl has no such cut, and xatlas's own is not used: it cuts through polygons, 
 triangle on marching-cubes slivers, and takes minutes (or ends the process) on 100,000 points.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,10 +68,11 @@ def face_graph(
     return FaceGraph(centres / scale, areas / scale**2, _smoothed(areas, first, second), first, second)
 
 
-def cut(graph: FaceGraph) -> Int[np.ndarray, "faces"]:
+def cut(graph: FaceGraph, step: Callable[[], None]) -> Int[np.ndarray, "faces"]:
     """A chart for each face. Every chart is connected and lies within FACING of its mean normal."""
     label = _connected(graph, np.zeros(len(graph), np.int64))
     while True:
+        step()
         bad = _lowest(label, _facing(graph, label)) < FACING
         bad &= np.bincount(label) > 1
         if not bad.any():

@@ -67,8 +67,7 @@ def _unwrap_solid(
     graph = face_graph(corner_points, face_counts, corner)
     triangles = corner_triangles(corner_points, face_counts, corner)
     place = np.unique(corner_points, axis=0, return_inverse=True)[1].reshape(-1)
-    step()
-    label, laid, open_ = cut(graph), np.zeros((len(corner), 2)), np.ones(len(graph), bool)
+    label, laid, open_ = cut(graph, step), np.zeros((len(corner), 2)), np.ones(len(graph), bool)
     for attempt in range(2 * SPLITS):
         step()
         normals = chart_normals(graph, label)

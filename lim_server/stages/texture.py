@@ -42,7 +42,7 @@ def surface_of(source: Mesh, options: TrackOptions, keys: Sequence[TrackedMesh],
     if source.colors is not None:
         texture = bake(source, st, st_indices, source.colors, options.texture_size)
     elif coloured:
-        texture = bake_from_keys(source, st, st_indices, coloured, options.texture_size)
+        texture = bake_from_keys(source, st, st_indices, coloured, options.texture_size, step)
     step("bake", 2, 2)
     return Surface(st=st, st_indices=st_indices, texture=texture)
 
@@ -75,6 +75,7 @@ def bake_from_keys(
     st_indices: Int[np.ndarray, "corners"],
     keys: Sequence[TrackedMesh],
     size: int,
+    step: Step = _no_step,
 ) -> UInt8[np.ndarray, "size size 3"]:
     """Each texel's colour from the first key whose surface meets it there; elsewhere from the points around."""
     triangles = corner_triangles(source.points, source.face_counts, source.face_indices)
@@ -84,6 +85,7 @@ def bake_from_keys(
     places = [tracked.astype(np.float64)[corners] for _, tracked in keys]
 
     def sample(triangle: Int[np.ndarray, "n"], weights: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
+        step("bake", 1, 2)
         found = _mixed(weights, known[triangle])
         open_ = np.arange(len(triangle))
         for surface, place in zip(surfaces, places, strict=True):
