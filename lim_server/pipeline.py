@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from lim_protocol import records
 from lim_protocol.types import Frame, Keyframe, Quality, TrackOptions
-from lim_server.geometry.normals import vertex_normals
+from lim_server.geometry.normals import VertexNormals
 from lim_server.stages.motion import Motion
 from lim_server.stages.texture import surface_of
 from lim_server.stages.track import TrackedKey, track_keys
@@ -76,11 +76,13 @@ class TrackJob:
         with self.seconds.of("motion"):
             times = [k.time for k in self.keyframes]
             points = [self.tracked[i].points for i in range(len(times))]
-            motion = Motion(self.keyframes[0].mesh, times, points, device=self.device)
+            source = self.keyframes[0].mesh
+            motion = Motion(source, times, points, device=self.device)
+            normals = VertexNormals(source.triangles(), len(source.points))
         for seq in range(max(first, 1), len(self.options.times) + 1):
             self.step("in-betweens", seq - 1, len(self.options.times))
             with self.seconds.of("motion"):
-                frame = self._frame(motion, self.options.times[seq - 1])
+                frame = self._frame(motion, normals, self.options.times[seq - 1])
             yield seq, records.pack_frame(frame)
 
     def summary(self) -> dict[str, Any]:
@@ -119,16 +121,14 @@ class TrackJob:
             whole.update(np.float64(key.time).tobytes() + records.digest(records.pack_mesh(key.mesh)))
         return [hashlib.sha256(whole.digest() + bytes([i >> 8, i & 255])).digest() for i in range(len(self.keyframes))]
 
-    def _frame(self, motion: Motion, at: float) -> Frame:
-        mesh = self.keyframes[0].mesh
+    def _frame(self, motion: Motion, normals: VertexNormals, at: float) -> Frame:
         points = motion.at(at)
-        normals = vertex_normals(points, mesh.triangles())
         velocities = accelerations = None
         if self.options.velocities:
             rate = np.float32(self.options.fps)
             velocities, accelerations = motion.derivatives(at)
             velocities, accelerations = velocities * rate, accelerations * (rate * rate)
-        return Frame(at, points, normals, velocities, accelerations, self._quality(at))
+        return Frame(at, points, normals(points), velocities, accelerations, self._quality(at))
 
     def _quality(self, at: float) -> Quality | None:
         return next((self.tracked[i].quality for i, k in enumerate(self.keyframes) if k.time == at), None)
