@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
+from lim_protocol.memory import keep_freed_memory
 from lim_server.serve.config import Config
 from lim_server.serve.doors import DoorError
 from lim_server.serve.frontend import Frontend
@@ -22,6 +23,7 @@ LOCK_WAIT = 1.0
 
 def main() -> None:
     """Serve; exit code 3 where the server cannot start."""
+    keep_freed_memory()
     config = Config(**vars(_parser().parse_args()), code=code_digest())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s server %(process)d %(levelname)s %(message)s")
     try:

@@ -35,10 +35,9 @@ class Clients:
     def __init__(self, config: Config, store: Store, pool: Pool):
         self.config, self.store, self.pool = config, store, pool
         self.scheduler = Scheduler(store, pool, self.tell, code=config.code, queue_max=config.queue_max)
-        self.delivery = Delivery(store, config.chunk, config.budget, self.scheduler.lost)
+        self.delivery = Delivery(store, config.budget, self.scheduler.lost)
         self.sessions: dict[tuple[str, bytes], Session] = {}
         self.endpoints: tuple[str, ...] = ()
-        self.landing = memoryview(bytearray(CHUNK_MAX))
         self.epoch = secrets.token_bytes(8)
         self.software = importlib.metadata.version("lim")
         self.started, self.malformed, self.stop_asked = time.monotonic(), 0, False
@@ -114,19 +113,19 @@ class Clients:
             self.expire(self.sessions[key])
         uploads = Uploads(self.store, self.config.record_max)
         self.sessions[key] = Session(door, peer, f"{hello.client} ({hello.pid})", uploads, time.monotonic())
-        limits = (self.config.heartbeat, self.delivery.chunk, self.config.record_max)
+        limits = (self.config.heartbeat, CHUNK_MAX, self.config.record_max)
         return m.Welcome(ours, self.epoch, self.software, *limits, *self.pool.readiness())
 
     def _on_blob(self, door: Door, session: Session, header: Header) -> m.Message:
-        """The payload lands where the last one did: memory that is warm, and no more of it than one part."""
+        """The payload goes from where it was received to the disk, without a copy between."""
         digest, total, offset = (header.values[name] for name in ("digest", "total", "offset"))
         size = sum(header.sizes())
-        if len(header.table) != 1 or size > CHUNK_MAX or not door.socket.get(zmq.RCVMORE):
+        if len(header.table) != 1 or not door.socket.get(zmq.RCVMORE):
             raise WireError("Blob without its data, or with too much")
-        received = door.socket.recv_into(self.landing)
-        if received != size:
-            raise WireError(f"Blob.data: {received} bytes, the table says {size}")
-        return m.BlobAck(digest, session.uploads.take(digest, total, offset, self.landing[:size]))
+        part = door.socket.recv(copy=False).buffer
+        if len(part) != size:
+            raise WireError(f"Blob.data: {len(part)} bytes, the table says {size}")
+        return m.BlobAck(digest, session.uploads.take(digest, total, offset, part))
 
     def _on_submit(self, session: Session, submit: m.Submit) -> None:
         for job in (submit.supersedes, submit.job):

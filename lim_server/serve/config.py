@@ -14,8 +14,6 @@ class Config:
     code        digest of the code that computes: results of other code are not taken for its own
     budget      records sent and not yet taken, over all clients
     heartbeat   clients that are silent for six of them are gone
-    chunk       largest payload of one message: larger ones are faulted in page by page at every receive, and would
-                hold up heartbeats on a slow line
     step_limit  a worker that computes and shows no sign of life for so long is killed
     """
 
@@ -32,4 +30,3 @@ class Config:
     heartbeat: float = 0.5
     step_limit: float = 300.0
     queue_max: int = 64
-    chunk: int = 1 << 20

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from lim_protocol import messages as m
+from lim_protocol.wire import CHUNK_MAX
 from lim_server.serve.jobs import Run, Subscription
 from lim_server.serve.sessions import send
 from lim_server.serve.store import Store
@@ -15,8 +16,8 @@ from lim_server.serve.store import Store
 class Delivery:
     """Sends what subscriptions may have. `lost` is told of a run whose record is not on disk any more."""
 
-    def __init__(self, store: Store, chunk: int, budget: int, lost: Callable[[Run, int], None]):
-        self.store, self.chunk, self.budget, self.lost = store, chunk, budget, lost
+    def __init__(self, store: Store, budget: int, lost: Callable[[Run, int], None]):
+        self.store, self.budget, self.lost = store, budget, lost
         self.outstanding = 0
         self.sent_records = self.sent_bytes = 0
 
@@ -46,7 +47,7 @@ class Delivery:
         if sub.view is None and not self._open(sub):
             return False
         assert sub.view is not None
-        data = sub.view[sub.offset : sub.offset + self.chunk]
+        data = sub.view[sub.offset : sub.offset + CHUNK_MAX]
         part = m.FramePart(sub.job, sub.seq, len(sub.view), sub.offset, np.frombuffer(data, np.uint8))
         if not send(sub.session.door.socket, sub.session.peer, part):
             return None

@@ -82,6 +82,8 @@ class Scheduler:
         now = time.monotonic()
         for run in [r for r in self.queue.runs if r.deadline() < now]:
             self.fail(run, "deadline", "the job waited longer than its deadline")
+        for run in list(self.queue.runs) if self.pool.hopeless() else ():
+            self.fail(run, "no-worker", self.pool.readiness()[1])
         for worker in self.pool.idle():
             self._assign(worker, now)
 

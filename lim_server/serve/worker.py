@@ -25,6 +25,7 @@ from typing import Any
 import torch
 import zmq
 
+from lim_protocol.memory import keep_freed_memory
 from lim_server.serve import link
 from lim_server.serve.jobs import record_name, summary_name
 from lim_server.serve.ops import OPS, Job, Shelf, TaskError
@@ -168,6 +169,7 @@ def main() -> None:
     if os.getppid() != int(parent):
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the front end's to handle
+    keep_freed_memory()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(process)d %(levelname)s %(message)s")
     Worker(endpoint, bytes.fromhex(name), device, Path(store)).serve()
 

@@ -19,6 +19,7 @@ from lim_server.serve import link
 from lim_server.serve.jobs import Run
 
 START_LIMIT = 180.0
+START_TRIES = 3
 BACKOFF_MAX = 30.0
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,10 @@ class Pool:
             return True, ""
         words = next((w.last_words for w in self.workers if w.failed_starts), "")
         return False, f"no worker starts: {words}" if words else "the worker is starting"
+
+    def hopeless(self) -> bool:
+        """Has every worker failed to start, again and again?"""
+        return all(w.failed_starts >= START_TRIES for w in self.workers)
 
     def report(self) -> list[dict[str, Any]]:
         """For status."""

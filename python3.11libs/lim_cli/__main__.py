@@ -19,7 +19,9 @@ def main() -> None:
     except ImportError:
         sys.exit("lim: the command line needs more than the bare package. Install it with: pip install 'lim[cli]'")
     from lim_cli import keys, server, track
+    from lim_protocol.memory import keep_freed_memory
 
+    keep_freed_memory()
     app = typer.Typer(
         name="lim",
         help="Key meshes of any topology in, one tracked and textured USD mesh out.",

@@ -103,6 +103,11 @@ class Job:
         """Let the application know; called by the session's thread."""
         self.arrived.put(error)
 
+    def arrive(self, record: memoryview) -> None:
+        """The next record is whole; called by the session's thread."""
+        self.arrived.put(record)
+        self.buffer, self.next = None, self.next + 1
+
     def finish(self, summary: dict[str, Any]) -> None:
         """All records have come; called by the session's thread."""
         self.arrived.put(summary)

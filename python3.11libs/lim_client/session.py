@@ -34,7 +34,7 @@ TURN = 64
 """Messages taken from the socket before anything else gets its turn."""
 TRIES = 5
 """How often a job is sent again after an error that may pass."""
-LOST_INPUT = {"missing-blob", "damaged-blob"}
+LOST_INPUT = "missing-blob"
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Session(threading.Thread):
         if self.link.socket in events:
             self._receive()
         if self.welcome is not None:
-            self.uploads.pump(self.link.send, self.welcome.chunk)
+            self.uploads.pump(self.link.send)
         self._keep_alive()
 
     def _connect(self) -> None:
@@ -195,12 +195,18 @@ class Session(threading.Thread):
             self._on_message(message)
 
     def _on_part(self, header: Header) -> None:
-        """Receive the payload straight into the record that it is a part of."""
+        """A record in one part is used where zmq received it; parts are received into the record they belong to."""
         self.heard = self.contact = time.monotonic()
         job_id, seq, total, offset = (header.values[name] for name in ("job", "seq", "total", "offset"))
         job, size = self.jobs.get(job_id), sum(header.sizes())
         if job is None or seq != job.next:
             self.link.rest()
+            return
+        if size == total:
+            record = self.link.socket.recv(copy=False).buffer
+            if len(record) != size or self.link.rest():
+                raise WireError(f"record of {total} bytes is not of that size")
+            job.arrive(record)
             return
         if offset == 0 and total <= RECORD_MAX:
             job.buffer, job.filled = self.buffers.take(total), 0
@@ -210,8 +216,7 @@ class Session(threading.Thread):
             raise WireError(f"record part {offset}+{size} is not of that size")
         job.filled += size
         if job.filled == len(job.buffer):
-            job.arrived.put(job.buffer.data)
-            job.buffer, job.next = None, job.next + 1
+            job.arrive(job.buffer.data)
 
     def _on_message(self, message: m.Message) -> None:
         job = self.jobs.get(getattr(message, "job", None) or b"")
@@ -261,9 +266,9 @@ class Session(threading.Thread):
     def _on_error(self, error: m.Error, job: Job | None) -> None:
         if error.code == "version":
             raise VersionMismatch(f"{self.endpoint.address}: {error.text}")
-        if job is not None and error.code in LOST_INPUT and self._may_try_again(job, error):
+        if job is not None and error.code == LOST_INPUT and self._may_try_again(job, error):
             self._begin_later(job, 0.1)
-        elif job is not None and error.code not in LOST_INPUT:
+        elif job is not None and error.code != LOST_INPUT:
             self._give_up(job, error)
         elif job is None and error.code in ("no-session", "malformed", "cache-full"):
             for each in list(self.jobs.values()):

@@ -9,6 +9,7 @@ import numpy as np
 
 from lim_protocol.messages import Blob, BlobAck
 
+CHUNK = 1 << 20
 WINDOW = 8 << 20
 """Bytes on their way: enough to fill a line, few enough not to hold up heartbeats on a slow one."""
 
@@ -28,11 +29,11 @@ class Uploads:
             self.sizes[digest], self.received[digest] = len(blob), 0
             self.waiting.append((digest, memoryview(blob), 0))
 
-    def pump(self, send: Callable[[Blob], bool], chunk: int) -> None:
+    def pump(self, send: Callable[[Blob], bool]) -> None:
         """Send what the window and the pipe have room for."""
         while self.waiting and self.in_flight < WINDOW:
             digest, blob, offset = self.waiting[0]
-            data = blob[offset : offset + chunk]
+            data = blob[offset : offset + CHUNK]
             if not send(Blob(digest, len(blob), offset, np.frombuffer(data, np.uint8))):
                 return
             self.in_flight += len(data)

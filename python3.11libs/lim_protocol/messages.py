@@ -46,7 +46,7 @@ class Welcome(Message):
 
     ready       a worker takes jobs now; until then `state` says what it is doing
     heartbeat   seconds; silence for two of them is a lost peer
-    chunk       largest payload of one Blob or Frame message
+    chunk       largest payload that one Blob or FramePart may carry
     record_max  largest record that the server takes or sends
     """
 
@@ -209,8 +209,8 @@ class Done(Message):
 class Error(Message):
     """Server to client. With a job, that job has failed; without one, it answers a message it could not take.
 
-    code       'version', 'malformed', 'unknown-op', 'bad-input', 'missing-blob', 'damaged-blob', 'failed', 'poison',
-               'deadline', 'cache-full', 'not-allowed'
+    code       'version', 'malformed', 'unknown-op', 'bad-input', 'missing-blob', 'failed', 'poison',
+               'deadline', 'cache-full', 'not-allowed', 'no-session', 'no-worker'
     retryable  sending the job again may help
     """
 

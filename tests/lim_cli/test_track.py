@@ -23,6 +23,7 @@ from pxr import Gf, Usd, UsdGeom
 from lim_protocol.types import Mesh
 from tests.conftest import tube, wait_for
 from tests.lim_cli.mesh_files import png, tetra_obj
+from tests.lim_usd.judges import issues
 
 Lim = Callable[..., "subprocess.CompletedProcess[str]"]
 COMMAND = [str(Path(sys.executable).with_name("lim"))]
@@ -60,9 +61,10 @@ def keys(tmp_path: Path) -> list[str]:
 
 
 class Asset:
-    """A written file, opened: its stage and its one mesh."""
+    """A written file that the validators have nothing to say about, opened: its stage and its one mesh."""
 
     def __init__(self, path: Path):
+        assert issues(path) == []
         self.stage = Usd.Stage.Open(str(path))
         (prim,) = [p for p in self.stage.Traverse() if p.IsA(UsdGeom.Mesh)]
         self.mesh = UsdGeom.Mesh(prim)

@@ -243,6 +243,16 @@ def test_more_jobs_than_the_queue_takes_all_finish(new_server: Callable[..., Ser
         assert connection.status()["counts"]["rejected"] > 0
 
 
+def test_a_worker_that_cannot_start_is_said_with_the_reason(new_server: Callable[..., Server]) -> None:
+    server = new_server("--device", "cuda:7")
+    with server.connect() as connection:
+        with pytest.raises(JobFailed, match=r"no worker starts: worker cuda:7 ended with exit code 1") as caught:
+            list(connection.submit("track", *tube_job(4)).records())
+        assert caught.value.code == "no-worker"
+        assert connection.status()["ready"] is False
+    assert "cuda" in server.log().lower()
+
+
 def test_nobody_there_is_said_with_what_to_do(short_tmp: object) -> None:
     server = Server(short_tmp)  # type: ignore[arg-type]
     with pytest.raises(NotReachable, match="no answer from ipc"):

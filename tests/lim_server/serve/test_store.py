@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -133,13 +134,28 @@ def fill(uploads: Uploads, digest: bytes, content: bytes, offset: int, size: int
 
 def test_parts_in_order_make_a_blob(store: Store) -> None:
     uploads = Uploads(store, 100)
-    assert fill(uploads, A, b"0123456789", 0, 6) == 6
-    assert not store.has(A)
-    assert fill(uploads, A, b"0123456789", 6, 4) == 10
-    view = store.open(A)
+    name = sha256(b"0123456789").digest()
+    assert fill(uploads, name, b"0123456789", 0, 6) == 6
+    assert not store.has(name)
+    assert fill(uploads, name, b"0123456789", 6, 4) == 10
+    view = store.blob(name)
     assert view is not None
     assert bytes(view) == b"0123456789"
     assert uploads.drafts == {}
+
+
+def test_a_blob_that_is_not_what_its_name_says_is_removed(store: Store) -> None:
+    fill(Uploads(store, 100), A, b"0123456789", 0, 10)
+    assert store.has(A)
+    assert store.blob(A) is None
+    assert not store.has(A)
+
+
+def test_what_was_whole_and_then_changed_is_checked_again(store: Store) -> None:
+    store.put(A, b"content")
+    assert store.open(A) is not None
+    store.path(A).write_bytes(b"damaged" + store.path(A).read_bytes()[7:])
+    assert store.open(A) is None
 
 
 @pytest.mark.parametrize(("total", "offset", "size"), [(10, 5, 5), (9, 6, 3), (10, 6, 5), (10, 7, 3)])
