@@ -101,7 +101,7 @@ class Scheduler:
         """A worker says something."""
         kind, run = note["kind"], worker.run
         if kind == "ready":
-            self.pool.on_ready(worker, note["report"])
+            self.pool.on_ready(worker, {**note["report"], "rss": note["rss"]})
             return
         worker.report["rss"] = note.get("rss", worker.report.get("rss"))
         if run is None or note.get("run") != run.key:
