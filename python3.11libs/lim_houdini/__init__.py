@@ -1,0 +1,1 @@
+"""LIM inside Houdini: what the digital assets call. Torch never enters this process; a server does the work."""
