@@ -8,7 +8,6 @@ with Connection(client="lim track") as server:
 
 from __future__ import annotations
 
-import importlib.metadata
 import threading
 import time
 from collections import deque
@@ -24,6 +23,7 @@ from lim_client.errors import NotReachable, ServerError
 from lim_client.job import Job, Request
 from lim_client.keys import certificate, keys_dir
 from lim_client.session import Options, Session
+from lim_protocol import __version__ as SOFTWARE
 from lim_protocol import messages as m
 from lim_protocol.records import digest
 
@@ -64,13 +64,19 @@ class Connection:
         inputs: Sequence[bytes | bytearray],
         times: NDArray[np.float64],
         supersedes: Job | None = None,
+        first: int = 0,
+        digests: Sequence[bytes] | None = None,
     ) -> Job:
-        """Ask for work. Inputs are packed records; those the server has are not sent. Returns at once."""
-        digests = [digest(record) for record in inputs]
+        """Ask for work. Inputs are packed records; those the server has are not sent. Returns at once.
+
+        first    the first record to send: 1 leaves out the Surface
+        digests  of the inputs, where the application keeps them
+        """
+        digests = digests or [digest(record) for record in inputs]
         old = supersedes.id if supersedes is not None else None
         request = Request(op, params, digests, inputs, np.asarray(times, np.float64), supersedes=old)
         session = self.session
-        job = Job(request, taken=lambda job, records: session.call(lambda: session.took(job, records)))
+        job = Job(request, next=first, taken=lambda job, records: session.call(lambda: session.took(job, records)))
         if session.failure is not None:
             raise session.failure
         session.call(lambda: session.begin(job))
@@ -101,16 +107,15 @@ class Connection:
         self.close()
 
     def _open(self) -> Session:
-        software = importlib.metadata.version("lim")
         own_key = certificate(keys_dir(), "client") if self.endpoint.key else None
-        session = Session(self.endpoint, Options(software, self.client, own_key, self.revive, self.patience))
+        session = Session(self.endpoint, Options(SOFTWARE, self.client, own_key, self.revive, self.patience))
         session.start()
         self._wait(session, lambda: session.welcome is not None, self.patience)
         return session
 
     def _replace_other_version(self) -> None:
         """The user's own server must be of this client's version: have a new one, if the old one is idle."""
-        ours = importlib.metadata.version("lim")
+        ours = SOFTWARE
         if self._version() == ours:
             return
         if self.status()["jobs"]:

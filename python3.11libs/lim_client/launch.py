@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import stat
 import subprocess
@@ -17,6 +16,9 @@ from lim_client.endpoint import Endpoint
 from lim_client.errors import NotReachable
 from lim_client.keys import keys_dir
 
+if sys.platform != "win32":
+    import fcntl
+
 START_LIMIT = 60.0
 LOG_MAX = 10 << 20
 
@@ -26,6 +28,8 @@ def runtime_dir() -> Path:
 
     Raises NotReachable where somebody else could enter it.
     """
+    if sys.platform == "win32":
+        raise NotReachable("no server runs on Windows. Name one on another machine: set LIM_SERVER to tcp://host:port.")
     base = os.environ.get("XDG_RUNTIME_DIR")
     fallback = Path(base) / "lim" if base else Path(tempfile.gettempdir()) / f"lim-{os.getuid()}"
     folder = Path(os.environ.get("LIM_RUNTIME_DIR") or fallback)
@@ -86,7 +90,12 @@ def ensure(give_up: Callable[[], bool] = lambda: False) -> None:
             log.unlink()
         with log.open("ab") as out:
             process = subprocess.Popen(
-                server_command(), stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+                server_command(),
+                env=_server_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
             )
         deadline = time.monotonic() + START_LIMIT
         while not running() and not give_up():
@@ -95,6 +104,13 @@ def ensure(give_up: Callable[[], bool] = lambda: False) -> None:
             if time.monotonic() > deadline:
                 raise NotReachable(f"the server did not start within {START_LIMIT:.0f} s:\n{_tail(log)}")
             time.sleep(0.02)
+
+
+def _server_environment() -> dict[str, str]:
+    """Another Python than ours must not look for packages where this program has them: inside Houdini they are built
+    for Houdini's own."""
+    ours = ("PYTHONHOME", "PYTHONPATH") if os.environ.get("LIM_PYTHON") else ()
+    return {name: value for name, value in os.environ.items() if name not in ours}
 
 
 def _lock_path() -> Path:

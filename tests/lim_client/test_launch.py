@@ -72,10 +72,18 @@ def test_a_server_that_does_not_come_up_shows_its_log(home: Path, monkeypatch: p
         Connection(client="test")
 
 
+def test_another_python_does_not_get_the_path_of_this_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "torch.py").write_text("raise SystemExit('a torch that is not the server's')")
+    monkeypatch.setenv("LIM_PYTHON", sys.executable)
+    monkeypatch.setenv("PYTHONPATH", str(home))
+    with Connection(client="test") as connection:
+        wait_for(lambda: connection.status()["ready"], 60)
+
+
 def test_a_server_of_another_version_is_replaced_when_idle(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Connection(client="test"):
         old = server_pid()
-    monkeypatch.setattr(connection_module.importlib.metadata, "version", lambda _: "99.0")
+    monkeypatch.setattr(connection_module, "SOFTWARE", "99.0")
     with pytest.raises(ServerError, match="still of version"), Connection(client="test"):
         pass  # the new server is of the old version too: here only the client says that it is newer
     assert server_pid() != old
@@ -86,7 +94,7 @@ def test_a_server_of_another_version_that_is_busy_is_left_alone(home: Path, monk
         job = connection.submit("track", *tube_job(50_000, rings=200))
         wait_for(lambda: job.progress is not None, 60)
         old = server_pid()
-        monkeypatch.setattr(connection_module.importlib.metadata, "version", lambda _: "99.0")
+        monkeypatch.setattr(connection_module, "SOFTWARE", "99.0")
         with pytest.raises(ServerError, match=r"version 0.* busy"):
             Connection(client="test")
         assert server_pid() == old
