@@ -25,7 +25,8 @@ from pxr import Sdf, Usd, UsdGeom
 from benchmarks.page import write_page
 from lim_protocol.types import Frame, Mesh
 from lim_usd.arrays import vectors
-from lim_usd.asset import BATCH_BYTES, AssetWriter
+from lim_usd.asset import AssetWriter
+from lim_usd.sampled import BATCH_BYTES
 from lim_usd.source import Source
 
 MB = 1e6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import math
@@ -22,11 +23,12 @@ from lim_cli.progress import Reporter, reporter
 from lim_cli.server import JsonOption, ServerOption, endpoint_of
 from lim_cli.summary import summary_text
 from lim_client.connection import Connection
-from lim_client.job import Job
+from lim_client.job import Job, Request
 from lim_protocol import records
 from lim_protocol.types import Frame, Surface
 
 if TYPE_CHECKING:
+    from lim_usd.provenance import Provenance
     from lim_usd.source import Source
 
 
@@ -60,7 +62,10 @@ def track(
             "'scan.$F4.obj'), or one USD stage with time samples. OBJ, PLY, STL, GLB, glTF, USD.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT.usd", help="The asset to write: .usd or .usdc.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="OUT.usd", help="The asset to write: .usd, .usdc, or .usdz for a package."),
+    ],
     frames: Annotated[
         str | None, typer.Option(help="1001-1024, 1001-1024x0.5, 1001,1003. Without it, every whole frame and key.")
     ] = None,
@@ -79,6 +84,9 @@ def track(
     ] = None,
     split: Annotated[
         bool, typer.Option("--split", help="One mesh prim per part of the source, not one in all.")
+    ] = False,
+    flat: Annotated[
+        bool, typer.Option("--flat", help="One file for all but the texture, in place of a root with layers beside it.")
     ] = False,
     up_axis: Annotated[
         str | None, typer.Option(help="Y or Z: the files' up axis, whatever they say; or per key 1001=Y,1009=Z.")
@@ -112,7 +120,7 @@ def track(
             for note in loaded.notes:
                 report.note(note)
         tracker = Tracking(loaded, source, asked, params, clock, report)
-        tracker.run(out, split, server)
+        tracker.run(Output(out, split, flat), server)
     result = tracker.result(out)
     print(json.dumps(result, indent=1) if as_json else summary_text(result))
 
@@ -167,6 +175,15 @@ def said(source: Source, notes: list[str]) -> Source:
     return replace(source, up_axis=source.up_axis or "Y", metres_per_unit=source.metres_per_unit or 1.0)
 
 
+@dataclass(frozen=True)
+class Output:
+    """What to write: the asset's path, a mesh prim per part or not, one file or layers."""
+
+    path: Path
+    split: bool
+    flat: bool
+
+
 class Tracking:
     """One run of the command: from loaded keyframes to a written asset."""
 
@@ -185,7 +202,7 @@ class Tracking:
         self.times = sorted({min(max(t, first), last) for t in asked})
         self.server, self.summary, self.files = "", dict[str, Any](), list[Path]()
 
-    def run(self, out: Path, split: bool, server: str | None) -> None:
+    def run(self, out: Output, server: str | None) -> None:
         """Submit, receive, write. Raises ServerError, OutputError, DiskError."""
         self.report.stage("connecting")
         with self.clock.of("connect"):
@@ -198,10 +215,10 @@ class Tracking:
             # The server works while OpenUSD is loaded.
             from lim_usd.asset import check_output
 
-            check_output(out)
-            self._write(out, split, job)
+            check_output(out.path)
+            self._write(out, job)
 
-    def _write(self, out: Path, split: bool, job: Job) -> None:
+    def _write(self, out: Output, job: Job) -> None:
         from lim_usd.asset import AssetWriter
 
         stream = job.records(self.report.watch)
@@ -209,7 +226,8 @@ class Tracking:
         self.clock.mark("until the surface")
         source = with_surface(self.source, surface)
         shot = {"fps": self.params["fps"], "start": self.asked[0], "end": self.asked[-1]}
-        with AssetWriter(out, source, **shot, velocities=self.params["velocities"], split_parts=split) as writer:
+        how = {"velocities": self.params["velocities"], "split_parts": out.split, "flat": out.flat}
+        with AssetWriter(out.path, source, **shot, **how) as writer:
             done = 0
             for record in stream:
                 self.clock.mark("until the first frame")
@@ -218,9 +236,10 @@ class Tracking:
                         writer.write(frame)
                     done += 1
                     self.report.frame(frame.time, done, len(self.asked))
+            assert job.summary is not None
+            self.summary = job.summary
+            writer.provenance = provenance(job.request, self.asked, self.summary)
         self.files = writer.files
-        assert job.summary is not None
-        self.summary = job.summary
 
     def _held(self, frame: Frame) -> Iterator[Frame]:
         """The frame, as often as it was asked for: an end pose also stands for frames outside the keyframes."""
@@ -247,6 +266,21 @@ class Tracking:
             "server": self.server,
             "notes": list(self.loaded.notes),
         }
+
+
+def provenance(request: Request, asked: tuple[float, ...], summary: dict[str, Any]) -> Provenance:
+    """What the asset says about its making. Two runs that ask for the same get the same."""
+    from lim_usd.provenance import Provenance
+
+    keys = [(name, time, digest.hex()) for (time, name), digest in zip(request.params["keys"], request.digests)]
+    whole = json.dumps([request.op, request.params, keys, asked], sort_keys=True)
+    return Provenance(
+        method=summary["method"],
+        model=summary.get("model", ""),
+        weights_sha256=summary.get("weights_sha256", ""),
+        request_sha256=hashlib.sha256(whole.encode()).hexdigest(),
+        inputs=keys,
+    )
 
 
 def with_surface(source: Source, surface: Surface) -> Source:

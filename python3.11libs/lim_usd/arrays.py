@@ -41,4 +41,5 @@ def view(array: Any, kind: type[Scalar]) -> NDArray[Scalar]:
 
 
 def _plain(values: NDArray[Any], kind: type[np.generic]) -> NDArray[Any]:
-    return np.ascontiguousarray(values, kind)
+    # Arrays that lie where a message was received may start at any byte, and OpenUSD takes aligned ones only.
+    return np.require(values, kind, ["C", "A"])

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pxr import Tf
@@ -57,13 +57,49 @@ def sweep(folder: Path) -> None:
             os.close(lock)
 
 
-def publish(ready: Path, target: Path) -> None:
-    """Move a finished file to its final name, on the disk before it is seen there."""
-    with disk_errors(target):
-        with ready.open("rb+") as file:
-            os.fsync(file.fileno())
-        ready.replace(target)
-        sync_folder(target.parent)
+def publish(files: Sequence[tuple[Path, Path]], scratch: Path) -> None:
+    """Move finished files to their final names, in order, on the disk before they are seen there.
+
+    files    (where it was made, final name) of each; the last is the one that makes the others count
+    scratch  a folder on the same disk, where what had those names before waits in case a later one fails
+
+    Raises DiskError; then, and after an interrupt, all names are as they were.
+    """
+    with contextlib.ExitStack() as undo:
+        for number, (ready, target) in enumerate(files):
+            with disk_errors(target):
+                _make_folder(target.parent, undo)
+                with ready.open("rb+") as file:
+                    os.fsync(file.fileno())
+                _keep_former(target, scratch / f"former {number}", undo)
+                ready.replace(target)
+                sync_folder(target.parent)
+        undo.pop_all()
+
+
+def _make_folder(folder: Path, undo: contextlib.ExitStack) -> None:
+    if not folder.exists():
+        undo.callback(_try(folder.rmdir))
+        folder.mkdir(exist_ok=True)
+
+
+def _keep_former(target: Path, former: Path, undo: contextlib.ExitStack) -> None:
+    if not target.exists():
+        undo.callback(_try(target.unlink))
+        return
+    try:
+        former.hardlink_to(target)
+    except OSError:  # a file system without links
+        shutil.copy2(target, former)
+    undo.callback(_try(lambda: former.replace(target)))
+
+
+def _try(step: Callable[[], object]) -> Callable[[], None]:
+    def tried() -> None:
+        with contextlib.suppress(OSError):
+            step()
+
+    return tried
 
 
 def sync_folder(folder: Path) -> None:

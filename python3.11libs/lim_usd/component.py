@@ -1,25 +1,20 @@
-"""What an asset holds before its first frame: root, geometry, look, and how they hang together."""
+"""What an asset holds besides its samples: root, geometry, look, and how they hang together."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-from pxr import Kind, Sdf, Tf, Usd, UsdGeom, UsdShade, Vt
+from pxr import Kind, Sdf, Tf, Usd, UsdGeom, UsdMedia, UsdShade, Vt
 
 from lim_usd.arrays import ints
+from lim_usd.layout import Layout, anchored
 from lim_usd.material import define_material
 from lim_usd.mesh import MeshPrim
 from lim_usd.pieces import part_faces, split
 from lim_usd.source import Part, Source
 
 PART_FAMILY = "part"
-
-
-def root_path(file: Path) -> Sdf.Path:
-    """The root prim's path: the file's name, as USD can say it."""
-    return Sdf.Path.absoluteRootPath.AppendChild(Tf.MakeValidIdentifier(file.stem))
 
 
 def mesh_prims(root: Sdf.Path, source: Source, velocities: bool, split_parts: bool) -> list[MeshPrim]:
@@ -32,27 +27,47 @@ def mesh_prims(root: Sdf.Path, source: Source, velocities: bool, split_parts: bo
     return [MeshPrim(geo.AppendChild(name), mesh, points, velocities) for name, (mesh, points) in zip(names, pieces)]
 
 
-def define_component(
-    stage: Usd.Stage, file: Path, source: Source, meshes: Sequence[MeshPrim], texture: str | None
-) -> None:
-    """Author everything but time samples. `texture` is the image's path from the file's folder."""
-    path = root_path(file)
-    root = UsdGeom.Xform.Define(stage, path)
-    stage.SetDefaultPrim(root.GetPrim())
+def define_root(stage: Usd.Stage, layout: Layout) -> Usd.Prim:
+    """Author what a shot sees before it loads anything: a component with a name, a box and a class to change it by."""
+    root = UsdGeom.Xform.Define(stage, layout.prim).GetPrim()
+    stage.SetDefaultPrim(root)
     model = Usd.ModelAPI(root)
     model.SetKind(Kind.Tokens.component)
-    model.SetAssetName(file.stem)
-    model.SetAssetIdentifier(Sdf.AssetPath(f"./{file.name}"))
-    UsdGeom.ModelAPI.Apply(root.GetPrim()).SetExtentsHint(Vt.Vec3fArray(2))
-    UsdGeom.Scope.Define(stage, path.AppendChild("geo"))
-    UsdGeom.Scope.Define(stage, path.AppendChild("mtl"))
-    colored = source.mesh.colors is not None
-    material = define_material(stage, path.AppendPath("mtl/preview"), texture, colored)
+    model.SetAssetName(layout.root.stem)
+    model.SetAssetIdentifier(Sdf.AssetPath(f"./{layout.root.name}"))
+    UsdGeom.ModelAPI.Apply(root).SetExtentsHint(Vt.Vec3fArray(2))
+    classes = stage.CreateClassPrim("/__class__").GetPath()
+    shared = stage.CreateClassPrim(classes.AppendChild(root.GetName()))
+    root.GetInherits().AddInherit(shared.GetPath())
+    return root
+
+
+def set_thumbnail(root: Usd.Prim, layout: Layout) -> None:
+    """Name the asset's picture, for browsers."""
+    previews = UsdMedia.AssetPreviewsAPI.Apply(root)
+    image = Sdf.AssetPath(anchored(layout.thumbnail, layout.root))
+    previews.SetDefaultThumbnails(UsdMedia.AssetPreviewsAPI.Thumbnails(image))
+
+
+def define_geometry(stage: Usd.Stage, root: Sdf.Path, source: Source, meshes: Sequence[MeshPrim]) -> None:
+    """Author the meshes, with all that does not move."""
+    stage.SetDefaultPrim(UsdGeom.Xform.Define(stage, root).GetPrim())
+    UsdGeom.Scope.Define(stage, root.AppendChild("geo"))
     for mesh in meshes:
-        prim = mesh.define(stage)
-        UsdShade.MaterialBindingAPI.Apply(prim.GetPrim()).Bind(material)
+        mesh.define(stage)
     if len(meshes) == 1 and len(source.parts) > 1:
         _define_subsets(UsdGeom.Mesh.Get(stage, meshes[0].path), source.parts)
+
+
+def define_look(
+    stage: Usd.Stage, root: Sdf.Path, meshes: Sequence[MeshPrim], texture: str | None, colored: bool
+) -> None:
+    """Author the material and bind the meshes to it. `texture` is the image's path from the layer's folder."""
+    stage.SetDefaultPrim(UsdGeom.Xform.Define(stage, root).GetPrim())
+    UsdGeom.Scope.Define(stage, root.AppendChild("mtl"))
+    material = define_material(stage, root.AppendPath("mtl/preview"), texture, colored)
+    for mesh in meshes:
+        UsdShade.MaterialBindingAPI.Apply(stage.OverridePrim(mesh.path)).Bind(material)
 
 
 def _define_subsets(mesh: UsdGeom.Mesh, parts: Sequence[Part]) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pxr import Gf, Sdf, Usd, UsdShade
+from pxr import Sdf, Usd, UsdShade
 
 ROUGHNESS = 0.7  # scans and sculpts look wet below, chalky above
-GREY = Gf.Vec3f(0.18, 0.18, 0.18)  # the fallback of UsdPreviewSurface, said outright
 
 
 def define_material(stage: Usd.Stage, path: Sdf.Path, texture: str | None, colored: bool) -> UsdShade.Material:
@@ -16,14 +15,13 @@ def define_material(stage: Usd.Stage, path: Sdf.Path, texture: str | None, color
     material = UsdShade.Material.Define(stage, path)
     surface = _shader(stage, path.AppendChild("surface"), "UsdPreviewSurface")
     surface.CreateInput("roughness", Sdf.ValueTypeNames.Float).Set(ROUGHNESS)
-    surface.CreateInput("metallic", Sdf.ValueTypeNames.Float).Set(0.0)
-    diffuse = surface.CreateInput("diffuseColor", Sdf.ValueTypeNames.Color3f)
+    color = None
     if texture:
-        diffuse.ConnectToSource(_texture(stage, path, texture))
+        color = _texture(stage, path, texture)
     elif colored:
-        diffuse.ConnectToSource(_primvar(stage, path.AppendChild("color"), "displayColor", "float3"))
-    else:
-        diffuse.Set(GREY)
+        color = _primvar(stage, path.AppendChild("color"), "displayColor", "float3")
+    if color:  # else it is UsdPreviewSurface's own grey
+        surface.CreateInput("diffuseColor", Sdf.ValueTypeNames.Color3f).ConnectToSource(color)
     output = surface.CreateOutput("surface", Sdf.ValueTypeNames.Token)
     material.CreateSurfaceOutput().ConnectToSource(output)
     return material

@@ -28,6 +28,7 @@ ASSETS = {
     "jpeg_z_up_metres": (sheet(side=20, texture=jpeg(), up_axis="Z", metres_per_unit=1.0), {"fps": 30}),
     "split": (sheet(side=20, texture=png(size=64)), {"split_parts": True}),
     "velocities": (sheet(side=20, texture=png(size=64)), {"velocities": True}),
+    "flat": (sheet(side=20, texture=png(size=64)), {"flat": True}),
     "colours": (sheet(side=20), {}),
 }
 

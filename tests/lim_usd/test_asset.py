@@ -47,6 +47,18 @@ def test_all_arrays_come_back_bit_by_bit(tmp_path: Path):
         assert np.array_equal(attribute.Get(), attribute.Get(times[0]))
 
 
+def test_arrays_are_taken_wherever_they_lie(tmp_path: Path):
+    source = sheet()
+    (frame,) = frames(source, [1])
+    raw = bytearray(frame.points.nbytes + 1)
+    raw[1:] = frame.points.tobytes()
+    astray = np.frombuffer(raw, np.float32, frame.points.size, 1).reshape(-1, 3)
+    assert not astray.flags.aligned
+    with AssetWriter(tmp_path / "a.usd", source, fps=24, start=1, end=1) as writer:
+        writer.write(replace(frame, points=astray))
+    assert np.array_equal(read_usd(tmp_path / "a.usd").mesh.points, frame.points)
+
+
 def test_texture_coordinates_are_one_indexed_static_primvar(tmp_path: Path):
     source = sheet(texture=png())
     write(tmp_path / "a.usd", source)
@@ -89,7 +101,7 @@ def _diffuse_source(stage: Usd.Stage, mesh: str) -> UsdShade.Shader:
 
 def test_the_texture_lies_beside_the_asset_and_is_read_at_st(tmp_path: Path):
     image = png()
-    written = write(tmp_path / "a.usd", sheet(texture=image))
+    written = write(tmp_path / "a.usd", sheet(texture=image), flat=True)
     stage = Usd.Stage.Open(str(tmp_path / "a.usd"))
     texture = _diffuse_source(stage, "/a/geo/mesh")
     file = texture.GetInput("file").Get()
@@ -120,9 +132,9 @@ def test_every_srgb_colour_survives_being_linear(tmp_path: Path):
 
 def test_an_earlier_asset_keeps_its_texture_when_a_new_one_is_written(tmp_path: Path):
     first, second = png(1), png(2)
-    write(tmp_path / "a.usd", sheet(texture=first))
+    write(tmp_path / "a.usd", sheet(texture=first), flat=True)
     shutil.copy(tmp_path / "a.usd", tmp_path / "approved.usd")
-    write(tmp_path / "a.usd", sheet(texture=second))
+    write(tmp_path / "a.usd", sheet(texture=second), flat=True)
     for name, image in [("approved.usd", first), ("a.usd", second)]:
         assert read_usd(tmp_path / name).texture.data == image
 
@@ -157,7 +169,15 @@ def test_the_quality_of_every_key_is_on_record(tmp_path: Path, split: bool):
     write(tmp_path / "a.usd", source, range(1, 10), split_parts=split)
     expected = {frame.time: frame.quality for frame in frames(source, range(1, 10)) if frame.quality}
     assert read_quality(tmp_path / "a.usd") == expected
+    stage = Usd.Stage.Open(str(tmp_path / "a.usd"))
+    (measured,) = {tuple(p.GetAttribute("lim:track:frame:residualMax").GetTimeSamples()) for p in _meshes(stage)}
+    assert measured == (4, 8)
+    assert {p.GetAttribute("lim:track:frame:residualMax").Get(8) for p in _meshes(stage)} == {expected[8].residual_max}
     assert list(expected) == [4, 8]
+
+
+def _meshes(stage: Usd.Stage) -> list[Usd.Prim]:
+    return [prim for prim in stage.Traverse() if UsdGeom.Mesh(prim)]
 
 
 def test_frames_that_do_not_belong_are_refused_and_leave_nothing(tmp_path: Path):
@@ -212,7 +232,7 @@ from usd_assets import frames, sheet
 from lim_usd.asset import AssetWriter
 source = sheet(side=71)
 frame, = frames(source, [0])
-with AssetWriter(sys.argv[1], source, fps=24, start=0, end=2999) as writer:
+with AssetWriter(sys.argv[1], source, fps=24, start=0, end=2999, flat=True) as writer:
     for time in range(3000):
         frame.points[0, 0] = time
         object.__setattr__(frame, "time", float(time))

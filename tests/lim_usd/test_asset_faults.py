@@ -137,10 +137,10 @@ def test_a_file_that_reads_back_wrong_is_not_published(tmp_path: Path, monkeypat
     ):
         for frame in frames(source, [1, 2, 3]):
             writer.write(frame)
-        wrong = np.array(writer._layer.QueryTimeSample("/a/geo/mesh.normals", 3.0)) * 2
+        wrong = np.array(writer._samples.layer.QueryTimeSample("/a/geo/mesh.normals", 3.0)) * 2
         from lim_usd.arrays import vectors
 
-        writer._layer.SetTimeSample("/a/geo/mesh.normals", 3.0, vectors(wrong))
+        writer._samples.layer.SetTimeSample("/a/geo/mesh.normals", 3.0, vectors(wrong))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -169,7 +169,7 @@ def test_only_our_own_left_overs_are_swept(tmp_path: Path):
 @pytest.mark.parametrize(
     ("place", "words"),
     [
-        ("a.usda", r"one binary file. End its name in .usd or .usdc"),
+        ("a.usda", r"one binary file. End its name in .usd, .usdc, .usdz"),
         ("a.obj", r"one binary file"),
         ("gone/a.usd", r"the folder .*gone does not exist. Make it"),
         ("folder.usd", r"is a folder"),

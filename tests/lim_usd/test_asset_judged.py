@@ -24,6 +24,7 @@ VARIANTS = {
     "velocities": (sheet(texture=png()), {"velocities": True}),
     "z up in metres": (sheet(up_axis="Z", metres_per_unit=1.0), {"fps": 30}),
     "sub-frames": (sheet(texture=png()), {"times": np.arange(1, 3.01, 0.25)}),
+    "flat": (sheet(texture=png()), {"flat": True}),
     "one frame": (sheet(texture=png()), {"times": [1001]}),
     "before zero": (sheet(), {"times": range(-2, 3)}),
     "overlapping islands": (sheet(mesh=replace(sheet().mesh, st=np.round(sheet().mesh.st * 4) / -4)), {}),
@@ -40,7 +41,7 @@ def test_no_validator_finds_an_issue(tmp_path: Path, name: str):
 
 
 def test_the_judges_see_what_is_wrong(tmp_path: Path):
-    write(tmp_path / "a.usd", sheet(texture=png()))
+    write(tmp_path / "a.usd", sheet(texture=png()), flat=True)
     layer = Sdf.Layer.FindOrOpen(str(tmp_path / "a.usd"))
     layer.GetAttributeAtPath("/a/geo/mesh.subdivisionScheme").default = "catmullClark"
     layer.ClearDefaultPrim()

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from usd_assets import frames, png, sheet
 
-from lim_usd import asset
+from lim_usd import sampled
 from lim_usd.asset import AssetWriter
 
 FRAMES = 12
 
 
 def main(path: Path, count: int, limit: int | None) -> None:
-    asset.BATCH_BYTES = 1  # a save for every frame: as many moments to be caught in as there can be
+    sampled.BATCH_BYTES = 1  # a save for every frame: as many moments to be caught in as there can be
     if limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     for seed in range(count):

@@ -1,0 +1,100 @@
+"""A small picture of a mesh, drawn without a renderer: for thumbnails and reports."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lim_protocol.types import Float32, Int32, UInt8
+
+SIZE = 256
+BACKGROUND = 40
+GREY = 190
+_SMOOTHING = 2  # samples per pixel, along each side
+_MOST_SAMPLES = 4_000_000
+
+# From a little above and to the side; the light comes over the viewer's left shoulder.
+_TURN, _TILT = np.radians(30), np.radians(15)
+_LIGHT = np.array([-0.35, 0.45, 0.82])
+
+
+def draw(points: Float32, triangles: Int32, colors: UInt8 | None, up_axis: str, size: int = SIZE) -> UInt8:
+    """Three quarters of a mesh as seen from the front, uint8 [size, size, 3] sRGB.
+
+    colors  uint8 [points, 3] sRGB, shaded as they are; grey without
+    """
+    side = size * _SMOOTHING
+    if not len(triangles):
+        return np.full((size, size, 3), BACKGROUND, np.uint8)
+    seen = _placed(points, up_axis, side)
+    corners = seen[triangles]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    lengths = np.linalg.norm(normals, axis=1)
+    facing = np.abs(normals @ _LIGHT) / np.where(lengths > 0, lengths, 1)
+    counts = np.ceil(np.abs(normals[:, 2]) * 3 + 1).astype(np.int64)  # areas in samples, and none of them missed
+    if counts.sum() > _MOST_SAMPLES:
+        counts = np.maximum(counts * _MOST_SAMPLES // counts.sum(), 1)
+    owner = np.repeat(np.arange(len(triangles)), counts)
+    weights = _spread(np.arange(len(owner)))
+    spots = np.einsum("nc,ncd->nd", weights, corners[owner])
+    shade = 0.25 + 0.75 * facing[owner]
+    base = np.full((len(owner), 3), GREY, np.float64) if colors is None else _mixed(colors, triangles[owner], weights)
+    return _averaged(_nearest(spots, base * shade[:, None], side), size)
+
+
+def png(image: UInt8) -> bytes:
+    """An image uint8 [height, width, 3] as a PNG file (ISO/IEC 15948)."""
+    height, width, _ = image.shape
+    rows = np.concatenate([np.zeros((height, 1), np.uint8), image.reshape(height, -1)], axis=1)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 6)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in parts)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def _placed(points: Float32, up_axis: str, side: int) -> NDArray[np.float64]:
+    """Points as (column, row from below, towards the viewer), filling the picture."""
+    x, y, z = np.nan_to_num(points.astype(np.float64)).T
+    if up_axis == "Z":
+        y, z = z, -y
+    x, z = x * np.cos(_TURN) + z * np.sin(_TURN), z * np.cos(_TURN) - x * np.sin(_TURN)
+    y, z = y * np.cos(_TILT) - z * np.sin(_TILT), z * np.cos(_TILT) + y * np.sin(_TILT)
+    seen = np.stack([x, y, z], axis=1)
+    low, high = seen.min(0), seen.max(0)
+    scale = 0.9 * side / max(float((high - low)[:2].max()), 1e-30)
+    centred: NDArray[np.float64] = (seen - (low + high) / 2) * scale + side / 2
+    return centred
+
+
+def _spread(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Barycentric weights that cover a triangle evenly for runs of numbers (the R2 sequence of Roberts, folded)."""
+    u = (0.5 + numbers * 0.7548776662466927) % 1
+    v = (0.5 + numbers * 0.5698402909980532) % 1
+    over = u + v > 1
+    u, v = np.where(over, 1 - u, u), np.where(over, 1 - v, v)
+    return np.stack([1 - u - v, u, v], axis=1)
+
+
+def _mixed(colors: UInt8, corners: Int32, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    mixed: NDArray[np.float64] = np.einsum("nc,ncd->nd", weights, colors[corners].astype(np.float64))
+    return mixed
+
+
+def _nearest(spots: NDArray[np.float64], colors: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    """At each sample of the picture the colour of the spot that hides the others."""
+    column, row = np.clip(spots[:, :2].astype(np.int64), 0, side - 1).T
+    order = np.argsort(spots[:, 2], kind="stable")
+    image = np.full((side * side, 3), float(BACKGROUND))
+    image[((side - 1 - row) * side + column)[order]] = colors[order]  # of equal places the last one stays
+    return image.reshape(side, side, 3)
+
+
+def _averaged(image: NDArray[np.float64], size: int) -> UInt8:
+    smooth: UInt8 = image.reshape(size, _SMOOTHING, size, _SMOOTHING, 3).mean((1, 3)).round().astype(np.uint8)
+    return smooth
