@@ -18,7 +18,7 @@ def main() -> None:
         import typer
     except ImportError:
         sys.exit("lim: the command line needs more than the bare package. Install it with: pip install 'lim[cli]'")
-    from lim_cli import keys, server, track
+    from lim_cli import assemble, keys, server, track
     from lim_protocol.memory import keep_freed_memory
 
     keep_freed_memory()
@@ -31,6 +31,7 @@ def main() -> None:
         rich_markup_mode=None,
     )
     app.command("track")(track.track)
+    app.command("assemble")(assemble.assemble)
     app.command("serve")(server.serve)
     app.command("status")(server.status)
     app.command("stop")(server.stop)

@@ -7,7 +7,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,11 +19,12 @@ import typer
 from lim_cli.errors import BadInput
 from lim_cli.frames import parse_frames, within
 from lim_cli.keyframes import Loaded, load_keyframes
+from lim_cli.output import Chunked, Shot, Whole, output
 from lim_cli.progress import Reporter, reporter
 from lim_cli.server import JsonOption, ServerOption, endpoint_of
 from lim_cli.summary import summary_text
 from lim_client.connection import Connection
-from lim_client.job import Job, Request
+from lim_client.job import Job
 from lim_protocol import records
 from lim_protocol.types import Frame, Surface
 
@@ -88,6 +89,13 @@ def track(
     flat: Annotated[
         bool, typer.Option("--flat", help="One file for all but the texture, in place of a root with layers beside it.")
     ] = False,
+    chunk: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="A clip file for every N frames, which machines may share."),
+    ] = None,
+    chunks: Annotated[
+        str | None, typer.Option(help="Which of them to write here, counted from 1: 1-4,9. Without it, all missing.")
+    ] = None,
     up_axis: Annotated[
         str | None, typer.Option(help="Y or Z: the files' up axis, whatever they say; or per key 1001=Y,1009=Z.")
     ] = None,
@@ -108,6 +116,7 @@ def track(
     \b
     lim track 1001=a.obj 1009=b.ply 1017=c.glb -o asset.usd
     lim track 'scan.####.obj' --keys 1001-1033x8 --frames 1001-1033x0.5 -o asset.usd
+    lim track sim.usd -o asset.usd --chunk 48 --chunks 1-10      on one machine, 11-20 on another
     """
     clock = Clock()
     with reporter(quiet=as_json) as report:
@@ -119,8 +128,9 @@ def track(
             source = said(textured(loaded.source, texture), loaded.notes)
             for note in loaded.notes:
                 report.note(note)
-        tracker = Tracking(loaded, source, asked, params, clock, report)
-        tracker.run(Output(out, split, flat), server)
+        target = output(out, split, flat, chunk, chunks, report.note)
+        tracker = Tracking(loaded, source, Shot(asked, fps, velocities), params, clock, report)
+        tracker.run(target, server)
     result = tracker.result(out)
     print(json.dumps(result, indent=1) if as_json else summary_text(result))
 
@@ -175,15 +185,6 @@ def said(source: Source, notes: list[str]) -> Source:
     return replace(source, up_axis=source.up_axis or "Y", metres_per_unit=source.metres_per_unit or 1.0)
 
 
-@dataclass(frozen=True)
-class Output:
-    """What to write: the asset's path, a mesh prim per part or not, one file or layers."""
-
-    path: Path
-    split: bool
-    flat: bool
-
-
 class Tracking:
     """One run of the command: from loaded keyframes to a written asset."""
 
@@ -191,64 +192,98 @@ class Tracking:
         self,
         loaded: Loaded,
         source: Source,
-        asked: tuple[float, ...],
+        shot: Shot,
         params: dict[str, Any],
         clock: Clock,
         report: Reporter,
     ):
-        self.loaded, self.source, self.asked, self.params = loaded, source, asked, params
+        self.loaded, self.source, self.shot, self.params = loaded, source, shot, params
         self.clock, self.report = clock, report
-        first, last = loaded.keyframes[0].time, loaded.keyframes[-1].time
-        self.times = sorted({min(max(t, first), last) for t in asked})
-        self.server, self.summary, self.files = "", dict[str, Any](), list[Path]()
+        self.server, self.files, self.wanted = "", list[Path](), shot.times
+        self.summary: dict[str, Any] = {"method": "", "keys": [], "seconds": {}}
 
-    def run(self, out: Output, server: str | None) -> None:
-        """Submit, receive, write. Raises ServerError, OutputError, DiskError."""
+    def run(self, out: Whole | Chunked, server: str | None) -> None:
+        """Submit, receive, write. Raises BadInput, ServerError, OutputError, DiskError."""
+        with self.clock.of("pack"):
+            inputs = [records.pack_mesh(k.mesh) for k in self.loaded.keyframes]
+        self.wanted = out.wanted(self.source, self.shot, lambda: self._request(out, map(records.digest, inputs)))
+        if not self.wanted:
+            self.report.note("there is nothing left to write")
+            return
         self.report.stage("connecting")
         with self.clock.of("connect"):
             connection = Connection(endpoint_of(server), client="lim track")
         with connection:
             self.server = str(connection.endpoint)
-            with self.clock.of("pack"):
-                inputs = [records.pack_mesh(k.mesh) for k in self.loaded.keyframes]
-            job = connection.submit("track", self.params, inputs, np.array(self.times))
+            job = connection.submit("track", self.params, inputs, np.array(self._times()))
             # The server works while OpenUSD is loaded.
             from lim_usd.asset import check_output
 
             check_output(out.path)
             self._write(out, job)
 
-    def _write(self, out: Output, job: Job) -> None:
-        from lim_usd.asset import AssetWriter
+    def _times(self) -> list[float]:
+        """The frames to ask the server for: those outside the keyframes hold an end pose."""
+        first, last = self.loaded.keyframes[0].time, self.loaded.keyframes[-1].time
+        return sorted({min(max(time, first), last) for time in self.wanted})
 
+    def _write(self, out: Whole | Chunked, job: Job) -> None:
         stream = job.records(self.report.watch)
         surface = records.unpack_surface(next(stream))
         self.clock.mark("until the surface")
         source = with_surface(self.source, surface)
-        shot = {"fps": self.params["fps"], "start": self.asked[0], "end": self.asked[-1]}
-        how = {"velocities": self.params["velocities"], "split_parts": out.split, "flat": out.flat}
-        with AssetWriter(out.path, source, **shot, **how) as writer:
-            done = 0
-            for record in stream:
-                self.clock.mark("until the first frame")
-                for frame in self._held(records.unpack_frame(record)):
-                    with self.clock.of("write"):
-                        writer.write(frame)
-                    done += 1
-                    self.report.frame(frame.time, done, len(self.asked))
-            assert job.summary is not None
-            self.summary = job.summary
-            writer.provenance = provenance(job.request, self.asked, self.summary)
-        self.files = writer.files
+
+        def made_from() -> Provenance:
+            return self._provenance(out, job)
+
+        out.write(source, self.shot, self._frames(stream), made_from, lambda: self.clock.of("write"))
+        self.files = out.files
+        assert job.summary is not None
+        self.summary = job.summary
+
+    def _frames(self, stream: Iterator[memoryview]) -> Iterator[Frame]:
+        done = 0
+        for record in stream:
+            self.clock.mark("until the first frame")
+            for frame in self._held(records.unpack_frame(record)):
+                yield frame
+                done += 1
+                self.report.frame(frame.time, done, len(self.wanted))
 
     def _held(self, frame: Frame) -> Iterator[Frame]:
         """The frame, as often as it was asked for: an end pose also stands for frames outside the keyframes."""
-        for asked in self.asked:
+        first, last = self.loaded.keyframes[0].time, self.loaded.keyframes[-1].time
+        for asked in self.wanted:
             if asked == frame.time:
                 yield frame
-            elif min(max(asked, self.times[0]), self.times[-1]) == frame.time:
+            elif min(max(asked, first), last) == frame.time:
                 still = None if frame.velocities is None else np.zeros_like(frame.velocities)
                 yield Frame(asked, frame.points, frame.normals, still, still)
+
+    def _request(self, out: Whole | Chunked, digests: Iterable[bytes]) -> str:
+        """The sha256 of all that the asset depends on; the same on every machine that writes a part of it."""
+        image, parts = self.source.texture, [[part.name, part.faces] for part in self.source.parts]
+        whole = [
+            self.params,
+            self.shot.times,
+            [digest.hex() for digest in digests],
+            [hashlib.sha256(image.data).hexdigest() if image else None, parts if out.split else None],
+            [self.source.up_axis, self.source.metres_per_unit],
+            out.size if isinstance(out, Chunked) else None,
+        ]
+        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
+    def _provenance(self, out: Whole | Chunked, job: Job) -> Provenance:
+        from lim_usd.provenance import Provenance
+
+        digests, summary = job.request.digests, job.summary or {}
+        return Provenance(
+            method=summary.get("method", ""),
+            model=summary.get("model", ""),
+            weights_sha256=summary.get("weights_sha256", ""),
+            request_sha256=self._request(out, digests),
+            inputs=[(key.name, key.time, digest.hex()) for key, digest in zip(self.loaded.keyframes, digests)],
+        )
 
     def result(self, out: Path) -> dict[str, Any]:
         """What --json prints."""
@@ -256,7 +291,7 @@ class Tracking:
         return {
             "output": str(out),
             "files": [str(path) for path in self.files],
-            "frames": {"first": self.asked[0], "last": self.asked[-1], "count": len(self.asked)},
+            "frames": {"first": self.shot.times[0], "last": self.shot.times[-1], "count": len(self.shot.times)},
             "points": len(self.source.mesh.points),
             "faces": len(self.source.mesh.face_counts),
             "method": self.summary["method"],
@@ -266,21 +301,6 @@ class Tracking:
             "server": self.server,
             "notes": list(self.loaded.notes),
         }
-
-
-def provenance(request: Request, asked: tuple[float, ...], summary: dict[str, Any]) -> Provenance:
-    """What the asset says about its making. Two runs that ask for the same get the same."""
-    from lim_usd.provenance import Provenance
-
-    keys = [(name, time, digest.hex()) for (time, name), digest in zip(request.params["keys"], request.digests)]
-    whole = json.dumps([request.op, request.params, keys, asked], sort_keys=True)
-    return Provenance(
-        method=summary["method"],
-        model=summary.get("model", ""),
-        weights_sha256=summary.get("weights_sha256", ""),
-        request_sha256=hashlib.sha256(whole.encode()).hexdigest(),
-        inputs=keys,
-    )
 
 
 def with_surface(source: Source, surface: Surface) -> Source:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from pxr import Kind, Sdf, Tf, Usd, UsdGeom, UsdMedia, UsdShade, Vt
+from pxr import Kind, Sdf, Tf, Usd, UsdGeom, UsdMedia, UsdShade
 
 from lim_usd.arrays import ints
 from lim_usd.layout import Layout, anchored
@@ -28,14 +28,13 @@ def mesh_prims(root: Sdf.Path, source: Source, velocities: bool, split_parts: bo
 
 
 def define_root(stage: Usd.Stage, layout: Layout) -> Usd.Prim:
-    """Author what a shot sees before it loads anything: a component with a name, a box and a class to change it by."""
+    """Author what a shot sees before it loads anything: a component with a name and a class to change it by."""
     root = UsdGeom.Xform.Define(stage, layout.prim).GetPrim()
     stage.SetDefaultPrim(root)
     model = Usd.ModelAPI(root)
     model.SetKind(Kind.Tokens.component)
     model.SetAssetName(layout.root.stem)
     model.SetAssetIdentifier(Sdf.AssetPath(f"./{layout.root.name}"))
-    UsdGeom.ModelAPI.Apply(root).SetExtentsHint(Vt.Vec3fArray(2))
     classes = stage.CreateClassPrim("/__class__").GetPath()
     shared = stage.CreateClassPrim(classes.AppendChild(root.GetName()))
     root.GetInherits().AddInherit(shared.GetPath())

@@ -55,6 +55,15 @@ class Layout:
         """A small picture of the first frame."""
         return self.root.parent / MAPS / f"{self.root.stem}_thumbnail.png"
 
+    @property
+    def manifest(self) -> Path:
+        """The layer that names what the clips sample, and when."""
+        return self.root.parent / CLIPS / f"{self.root.stem}_manifest.usd"
+
+    def clip(self, number: int) -> Path:
+        """The samples of one chunk, counted from 1."""
+        return self.root.parent / CLIPS / f"{self.root.stem}_{number:04}.usd"
+
     def _layer(self, what: str) -> Path:
         return self.root.parent / LAYERS / f"{self.root.stem}_{what}.usd"
 

@@ -25,13 +25,32 @@ class MeshPrim:
     last     the samples written last, and `extents` those of all times: to compare with what is read back
     """
 
-    def __init__(self, path: Sdf.Path, mesh: Mesh, pick: Pick, velocities: bool) -> None:
+    def __init__(self, path: Sdf.Path, mesh: Mesh, pick: Pick, velocities: bool, clip: bool = False) -> None:
         self.path = path
         self.mesh = mesh
         self.extents: list[Float32] = []
-        self._pick = pick
+        self._pick, self._velocities, self._clip = pick, velocities, clip
         self.vectors = ("points", "normals", *(("velocities", "accelerations") if velocities else ()))
         self.last: Samples = {}
+
+    def as_clip(self) -> MeshPrim:
+        """The same prim for a clip: samples, and no default values, which clips have no use for."""
+        return MeshPrim(self.path, self.mesh, self._pick, self._velocities, clip=True)
+
+    def declare(self, layer: Sdf.Layer) -> None:
+        """Name the sampled attributes, as a clip and its manifest do."""
+        prim = Sdf.CreatePrimInLayer(layer, self.path)
+        types = {"points": Sdf.ValueTypeNames.Point3fArray, "normals": Sdf.ValueTypeNames.Normal3fArray}
+        for name in self.vectors:
+            Sdf.AttributeSpec(prim, name, types.get(name, Sdf.ValueTypeNames.Vector3fArray))
+        Sdf.AttributeSpec(prim, "extent", Sdf.ValueTypeNames.Float3Array)
+
+    def rest(self, layer: Sdf.Layer) -> None:
+        """Set the default values to the source's own pose: what shows where no clip has a sample."""
+        values = {"points": vectors(self.mesh.points), "normals": vectors(point_normals(self.mesh))}
+        values["extent"] = UsdGeom.PointBased.ComputeExtent(values["points"])
+        for name, value in values.items():
+            layer.GetAttributeAtPath(self.path.AppendProperty(name)).default = value
 
     def define(self, stage: Usd.Stage) -> UsdGeom.Mesh:
         """Author all that does not move, and the attributes that will."""
@@ -70,7 +89,7 @@ class MeshPrim:
         samples["extent"] = UsdGeom.PointBased.ComputeExtent(samples["points"])
         for name, value in samples.items():
             path = self.path.AppendProperty(name)
-            if not self.extents and name in ("points", "normals", "extent"):
+            if not self._clip and not self.extents and name in ("points", "normals", "extent"):
                 layer.GetAttributeAtPath(path).default = value  # the crate keeps equal arrays once
             layer.SetTimeSample(path, frame.time, value)
         self.extents.append(np.array(samples["extent"]))
@@ -94,3 +113,16 @@ class MeshPrim:
             if not np.array_equal(layer.QueryTimeSample(path, times[place]), self.extents[place]):
                 return f"{path} differs at {times[place]:g}"
         return ""
+
+
+def point_normals(mesh: Mesh) -> Float32:
+    """Unit normals of the points, float32 [points, 3], weighted by the area of the faces around each."""
+    triangles = mesh.triangles()
+    a, b, c = mesh.points.astype(np.float64)[triangles].transpose(1, 0, 2)
+    faces = np.cross(b - a, c - a)
+    sums = np.stack(
+        [np.bincount(triangles.ravel(), np.repeat(faces[:, axis], 3), len(mesh.points)) for axis in range(3)], axis=1
+    )
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    unit: Float32 = np.where(lengths > 0, sums / np.where(lengths > 0, lengths, 1), [0.0, 1.0, 0.0]).astype(np.float32)
+    return unit

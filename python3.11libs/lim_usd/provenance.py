@@ -5,8 +5,9 @@ The names are those of usd_schemas/schema.usda. Where a host has not registered 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,20 @@ def request_of(layer: Sdf.Layer) -> str:
     return str(layer.customLayerData.get("lim", {}).get("request", ""))
 
 
+def keep_provenance(layer: Sdf.Layer, provenance: Provenance) -> None:
+    """Sign a layer with all that is known, for whoever puts the pieces of an asset together."""
+    sign(layer, provenance.request_sha256)
+    data = layer.customLayerData
+    data["lim"]["provenance"] = json.dumps(asdict(provenance))
+    layer.customLayerData = data
+
+
+def kept_provenance(layer: Sdf.Layer) -> Provenance:
+    """What `keep_provenance` left in a layer."""
+    said = json.loads(layer.customLayerData.get("lim", {}).get("provenance", "{}"))
+    return Provenance(**{**said, "inputs": [tuple(each) for each in said.get("inputs", ())]})
+
+
 def write_provenance(prim: Usd.Prim, provenance: Provenance) -> None:
     """Say on the root prim what made the asset, in our own schema and, where the host has it, in UsdMedia's."""
     prim.AddAppliedSchema(PROVENANCE_API)
@@ -80,9 +95,9 @@ def write_provenance(prim: Usd.Prim, provenance: Provenance) -> None:
 
 
 def write_track(
-    layer: Sdf.Layer, mesh: Sdf.Path, provenance: Provenance, diagonal: float, qualities: Mapping[float, Quality]
+    layer: Sdf.Layer, mesh: Sdf.Path, provenance: Provenance, diagonal: float | None, qualities: Mapping[float, Quality]
 ) -> None:
-    """Put on a mesh what it was tracked from and how well, over all keys and at each of them."""
+    """Put on a mesh what it was tracked from and how well, over all keys. `diagonal` may stand in another layer."""
     prim = layer.GetPrimAtPath(mesh)
     apply_schema(prim, TRACK_API)
     names = {time: name for name, time, _ in provenance.inputs}
@@ -92,7 +107,8 @@ def write_track(
         _attribute(prim, "lim:track:sourceTime", Sdf.ValueTypeNames.Double).default = time
     if provenance.method:
         _attribute(prim, "lim:track:method", Sdf.ValueTypeNames.Token).default = provenance.method
-    _attribute(prim, "lim:track:sourceDiagonal", Sdf.ValueTypeNames.Double).default = diagonal
+    if diagonal is not None:
+        _attribute(prim, "lim:track:sourceDiagonal", Sdf.ValueTypeNames.Double).default = diagonal
     _doubles(prim, f"{KEYS}times", list(qualities))
     if names:
         spec = _attribute(prim, f"{KEYS}names", Sdf.ValueTypeNames.StringArray)

@@ -35,6 +35,8 @@ def read_mesh(prim: Usd.Prim, time: Usd.TimeCode, skeletons: Skeletons, st_name:
     values that are not finite.
     """
     geom = UsdGeom.Mesh(prim)
+    if geom.GetPointsAttr().GetNumTimeSamples() and geom.GetPointsAttr().Get(time) is None:
+        raise BadSource(f"{label}: has no points at frame {time}: a clip may be missing. `lim verify` names it.")
     points, matrix = _posed(geom, time, skeletons)
     stored = Mesh(
         _baked(points, matrix),

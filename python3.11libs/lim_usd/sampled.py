@@ -14,7 +14,7 @@ from lim_usd.arrays import vectors
 from lim_usd.atomic import DiskError, disk_errors
 from lim_usd.check import check_frame
 from lim_usd.mesh import MeshPrim, Samples
-from lim_usd.provenance import write_frame_quality
+from lim_usd.provenance import apply_schema, write_frame_quality
 
 # Each save rewrites the tables of all samples, so one per frame is quadratic in time, and one at the end holds
 # every frame in memory: batches of bytes do neither, whatever the size of a frame.
@@ -123,7 +123,9 @@ class SampledLayer:
 
 def write_hints(layer: Sdf.Layer, root: Sdf.Path, times: Sequence[float], hints: Sequence[Float32]) -> None:
     """Sample the root's extentsHint: the box that a viewer draws where it loads nothing else."""
-    path = root.AppendProperty("extentsHint")
-    layer.GetAttributeAtPath(path).default = vectors(hints[0])
+    prim, path = layer.GetPrimAtPath(root), root.AppendProperty("extentsHint")
+    apply_schema(prim, "GeomModelAPI")
+    spec = prim.attributes.get("extentsHint") or Sdf.AttributeSpec(prim, "extentsHint", Sdf.ValueTypeNames.Float3Array)
+    spec.default = vectors(hints[0])
     for time, hint in zip(times, hints):
         layer.SetTimeSample(path, time, vectors(hint))

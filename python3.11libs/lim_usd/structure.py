@@ -96,7 +96,7 @@ class Structure:
         image = anchored(self.image, layer) if self.image else None
         define_look(stage, self.layout.prim, self.meshes, image, self.source.mesh.colors is not None)
 
-    def layer(self, target: Path, request: str, author: Author, join: Join | None = None) -> Move:
+    def layer(self, target: Path, request: str, author: Author | None = None, join: Join | None = None) -> Move:
         """A small layer in a file of its own, read back. Raises DiskError.
 
         author  writes prims
@@ -108,7 +108,8 @@ class Structure:
             stage = Usd.Stage.Open(layer)
             self.shot.set_on(stage)
             sign(layer, request)
-            author(stage)
+            if author:
+                author(stage)
             del stage
             if join:
                 join(layer)

@@ -16,8 +16,9 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lim_usd"))
 
-from usd_assets import frames, jpeg, png, sheet, write  # noqa: E402
+from usd_assets import frames, jpeg, png, sheet, write, write_clips  # noqa: E402
 
+from lim_usd.assemble import assemble  # noqa: E402
 from lim_usd.color import linear  # noqa: E402
 from lim_usd.source import Source  # noqa: E402
 
@@ -29,6 +30,7 @@ ASSETS = {
     "split": (sheet(side=20, texture=png(size=64)), {"split_parts": True}),
     "velocities": (sheet(side=20, texture=png(size=64)), {"velocities": True}),
     "flat": (sheet(side=20, texture=png(size=64)), {"flat": True}),
+    "clips": (sheet(side=20, texture=png(size=64)), {"chunk": 3}),
     "colours": (sheet(side=20), {}),
 }
 
@@ -36,7 +38,11 @@ ASSETS = {
 def main(blender_python: str) -> int:
     with TemporaryDirectory() as folder:
         for name, (source, how) in ASSETS.items():
-            write(Path(folder) / f"{name}.usd", source, TIMES, **how)
+            if chunk := how.pop("chunk", 0):
+                write_clips(Path(folder) / f"{name}.usd", source, TIMES, chunk, **how)
+                assert assemble(Path(folder) / f"{name}.usd").complete
+            else:
+                write(Path(folder) / f"{name}.usd", source, TIMES, **how)
             _save_truth(Path(folder) / f"{name}.npz", source)
         return subprocess.run([blender_python, HERE / "check_imports.py", folder], check=False).returncode
 

@@ -133,6 +133,29 @@ def test_half_frames_velocities_and_fps(lim: Lim, keys: list[str], tmp_path: Pat
     assert np.abs(velocities - measured).max() < 0.15 * np.abs(measured).max()
 
 
+def test_machines_share_the_chunks_of_one_asset(lim: Lim, keys: list[str], tmp_path: Path) -> None:
+    words = ("track", *keys, "-o", "a.usd", "--chunk", "4", "--hold", "--frames", "999-1011", "--json")
+    first = lim(*words, "--chunks", "2,4")
+    assert first.returncode == 0, first.stderr
+    checked = lim("assemble", "a.usd")
+    assert checked.returncode == 1
+    assert re.search(r"chunk 1 \(frames 999 to 1002, .*a_0001.usd\): is missing", checked.stdout)
+    assert "--chunks 1,3" in checked.stdout
+    written = (tmp_path / "clips/a_0002.usd").stat().st_mtime_ns
+    rest = lim(*words)
+    assert rest.returncode == 0, rest.stderr
+    assert (tmp_path / "clips/a_0002.usd").stat().st_mtime_ns == written, "a finished chunk stays"
+    assert json.loads(lim("assemble", "a.usd", "--json").stdout)["complete"]
+    assert lim("track", *keys, "-o", "b.usd", "--hold", "--frames", "999-1011").returncode == 0
+    one, many = Asset(tmp_path / "b.usd"), Asset(tmp_path / "a.usd")
+    for frame in (999, 1002.5, 1006.75, 1011):
+        assert np.array_equal(one.points(frame), many.points(frame))
+    assert many.mesh.GetPrim().GetAttribute("lim:track:method").Get() == "geometry"
+    nothing = lim(*words)
+    assert json.loads(nothing.stdout)["files"] == []
+    assert lim("track", *keys, "-o", "a.usd", "--chunk", "4", "--chunks", "9").returncode == 2
+
+
 def test_hold_keeps_the_end_poses(lim: Lim, keys: list[str], tmp_path: Path) -> None:
     refused = lim("track", *keys, "-o", "a.usd", "--frames", "999-1011")
     assert refused.returncode == 2

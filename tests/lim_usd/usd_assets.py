@@ -12,6 +12,7 @@ from PIL import Image
 
 from lim_protocol.types import Frame, Mesh, Quality
 from lim_usd.asset import AssetWriter
+from lim_usd.clips import ClipAsset
 from lim_usd.source import Part, Source, Texture
 
 SIDE = 7
@@ -75,6 +76,18 @@ def write(
         for frame in frames(source, times, velocities):
             writer.write(frame)
     return writer
+
+
+def write_clips(
+    path: Path, source: Source, times: Iterable[float], chunk: int, fps: float = 24, velocities: bool = False, **how
+) -> ClipAsset:
+    asset = ClipAsset(path, source, times=list(times), chunk=chunk, fps=fps, velocities=velocities, **how)
+    asset.begin()
+    for each in asset.chunks:
+        with asset.writer(each) as writer:
+            for frame in frames(source, each.times, velocities):
+                writer.write(frame)
+    return asset
 
 
 def left_overs(folder: Path) -> list[str]:
