@@ -1,6 +1,7 @@
 """The story of a job, and the only place that wires stages together.
 
     keyframes  ->  track     every keyframe gets the source's points            stages/track.py
+               ->  quality   how far off each point is                          stages/quality.py
                ->  texture   uv and texture, where the source has none          stages/texture.py
                ->  motion    points at every asked time                         stages/motion.py
 
@@ -23,6 +24,7 @@ from lim_protocol import records
 from lim_protocol.types import Frame, Keyframe, Quality, TrackOptions
 from lim_server.geometry.normals import VertexNormals
 from lim_server.stages.motion import Motion
+from lim_server.stages.quality import point_residuals
 from lim_server.stages.texture import surface_of
 from lim_server.stages.track import TrackedKey, track_keys
 
@@ -65,6 +67,7 @@ class TrackJob:
         self.keyframes, self.options, self.device = keyframes, options, device
         self.code, self.memo, self.step = code, memo, step
         self.seconds, self.tracked = Seconds(), dict[int, TrackedKey]()
+        self.residuals: dict[int, NDArray[np.float32]] = {}
 
     def records(self, first: int) -> Iterator[tuple[int, bytes | bytearray]]:
         """(number, record) from the first that is asked for."""
@@ -128,7 +131,20 @@ class TrackJob:
             rate = np.float32(self.options.fps)
             velocities, accelerations = motion.derivatives(at)
             velocities, accelerations = velocities * rate, accelerations * (rate * rate)
-        return Frame(at, points, normals(points), velocities, accelerations, self._quality(at))
+        residuals, confidence = self._point_quality(at) if self.options.quality else (None, None)
+        return Frame(
+            at, points, normals(points), velocities, accelerations, residuals, confidence, quality=self._quality(at)
+        )
+
+    def _point_quality(self, at: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Residuals and confidence per point, blended between the keys before and after."""
+        times = [k.time for k in self.keyframes]
+        k = int(np.clip(np.searchsorted(times, at, side="right") - 1, 0, len(times) - 2))
+        for i in {k, k + 1} - self.residuals.keys():
+            self.residuals[i] = point_residuals(self.keyframes[i].mesh, self.tracked[i].points)
+        s = np.float32((at - times[k]) / (times[k + 1] - times[k]))
+        a, b = self.tracked[k].confidence, self.tracked[k + 1].confidence
+        return (1 - s) * self.residuals[k] + s * self.residuals[k + 1], (1 - s) * a + s * b
 
     def _quality(self, at: float) -> Quality | None:
         return next((self.tracked[i].quality for i, k in enumerate(self.keyframes) if k.time == at), None)

@@ -93,7 +93,7 @@ def _mesh(shelf: Shelf, digest: bytes, name: str) -> Mesh:
 
 
 def _options(params: dict[str, Any], times: list[float]) -> TrackOptions:
-    wanted = {"fps": float, "method": str, "velocities": bool, "unwrap": bool, "texture_size": int}
+    wanted = {"fps": float, "method": str, "velocities": bool, "quality": bool, "unwrap": bool, "texture_size": int}
     for name, value in params.items():
         if name not in wanted or not isinstance(value, wanted[name]):
             raise TaskError("bad-input", f"option {name}={value!r} is not known here")

@@ -8,20 +8,32 @@ from lim_cli.frames import frame_text
 
 POOR_RESIDUAL = 0.01
 POOR_CONFIDENCE = 0.5
+HEAD = ("key", "residual %", "p95 %", "coverage %", "confidence", "")
+
+
+def key_table(keys: list[dict[str, Any]]) -> list[str]:
+    """Lines of a table of the keyframes with how well each was met; none without keys."""
+    if not keys:
+        return []
+    rows = [HEAD, *map(_key_row, keys)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]
+    return ["  ".join(word.rjust(width) for word, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def is_doubtful(key: dict[str, Any]) -> bool:
+    """Should a person look at this keyframe?"""
+    poor = key["residual_mean"] > POOR_RESIDUAL or key["coverage_p95"] > 5 * POOR_RESIDUAL
+    return bool(poor or key["confidence"] < POOR_CONFIDENCE)
 
 
 def summary_text(result: dict[str, Any]) -> str:
     """A table of the keyframes with how well each was met, then files and times."""
-    rows = [_key_row(key) for key in result["keys"]]
-    head = ("key", "residual %", "p95 %", "coverage %", "confidence", "")
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    table = ["  ".join(word.rjust(width) for word, width in zip(row, widths)).rstrip() for row in [head, *rows]]
     frames, seconds = result["frames"], result["seconds"]
     server = ", ".join(f"{name} {value:.2f}" for name, value in seconds["server"].items())
     client = ", ".join(f"{name} {value:.2f}" for name, value in seconds["client"].items())
     return "\n".join(
         [
-            *table,
+            *key_table(result["keys"]),
             "(distances in percent of the source's diagonal: from the tracked points to the key's surface, and back)",
             "",
             f"{result['points']:,} points, {result['faces']:,} faces, {frames['count']} frames "
@@ -34,8 +46,6 @@ def summary_text(result: dict[str, Any]) -> str:
 
 
 def _key_row(key: dict[str, Any]) -> tuple[str, ...]:
-    poor = key["residual_mean"] > POOR_RESIDUAL or key["coverage_p95"] > 5 * POOR_RESIDUAL
-    doubtful = poor or key["confidence"] < POOR_CONFIDENCE
     distances = (f"{100 * key[name]:.3f}" for name in ("residual_mean", "residual_p95", "coverage_p95"))
-    words = f"look at this one: {key['name']}" if doubtful else key["name"]
+    words = f"look at this one: {key['name']}" if is_doubtful(key) else key["name"]
     return (frame_text(key["time"]), *distances, f"{key['confidence']:.2f}", words)

@@ -25,7 +25,9 @@ MAGIC = b"LIMR"
 VERSION = 1
 PRELUDE = struct.Struct("<4sB3xI")
 ALIGN = 64
-FRAME_ARRAYS = ("points", "normals", "velocities", "accelerations")
+FRAME_VECTORS = ("points", "normals", "velocities", "accelerations")
+FRAME_SCALARS = ("residuals", "confidence")
+FRAME_ARRAYS = (*FRAME_VECTORS, *FRAME_SCALARS)
 
 Arrays = Mapping[str, "NDArray[Any] | None"]
 
@@ -112,8 +114,9 @@ def pack_frame(frame: Frame) -> bytearray:
 def unpack_frame(record: bytes | memoryview) -> Frame:
     """The frame in a record of the server's making. Raises WireError."""
     arrays, values = unpack(record)
+    count = len(arrays.get("points", ()))
     for name in ("points", *(name for name in FRAME_ARRAYS if name in arrays)):
-        _require(arrays, name, "f4", (len(arrays.get("points", ())), 3))
+        _require(arrays, name, "f4", (count,) if name in FRAME_SCALARS else (count, 3))
     quality = values.get("quality")
     try:
         return Frame(time=float(values["time"]), quality=None if quality is None else Quality(**quality), **arrays)

@@ -85,6 +85,9 @@ class Frame:
     normals        float32 [points, 3]  unit length
     velocities     float32 [points, 3]  units per second; None unless asked for
     accelerations  float32 [points, 3]  units per second squared; None unless asked for
+    residuals      float32 [points]     distance to the keyframe's surface, scene units; between keyframes blended
+                   from those before and after; None unless asked for
+    confidence     float32 [points]     0 to 1, likewise
     quality        how well it meets the keyframe at this time; None between keyframes
     """
 
@@ -93,6 +96,8 @@ class Frame:
     normals: Float32
     velocities: Float32 | None = None
     accelerations: Float32 | None = None
+    residuals: Float32 | None = None
+    confidence: Float32 | None = None
     quality: Quality | None = None
 
 
@@ -118,6 +123,7 @@ class TrackOptions:
     fps           frames per second: turns frames into seconds for velocities
     method        'geometry' tracks by shape and colour alone; 'auto' takes the best method the server has
     velocities    send velocities and accelerations with each frame
+    quality       send residuals and confidence with each frame
     unwrap        make texture coordinates and, where a key has colours, bake a texture for a source without them
     texture_size  width and height of a baked texture in pixels
     """
@@ -126,5 +132,6 @@ class TrackOptions:
     fps: float = 24.0
     method: Method = "auto"
     velocities: bool = False
+    quality: bool = False
     unwrap: bool = False
     texture_size: int = 1024

@@ -37,7 +37,8 @@ def test_a_mesh_comes_back_as_it_went() -> None:
 
 def test_a_frame_comes_back_as_it_went() -> None:
     quality = Quality(0.1, 0.2, 0.3, 0.4, 0.5)
-    for frame in (Frame(1001.5, QUAD.points, QUAD.points), Frame(1, QUAD.points, QUAD.points, quality=quality)):
+    whole = Frame(2, *[QUAD.points] * 4, *[QUAD.points[:, 0].copy()] * 2, quality)
+    for frame in (Frame(1001.5, QUAD.points, QUAD.points), Frame(1, QUAD.points, QUAD.points, quality=quality), whole):
         assert equal(records.unpack_frame(records.pack_frame(frame)), frame)
 
 
