@@ -142,9 +142,10 @@ class TrackJob:
         k = int(np.clip(np.searchsorted(times, at, side="right") - 1, 0, len(times) - 2))
         for i in {k, k + 1} - self.residuals.keys():
             self.residuals[i] = point_residuals(self.keyframes[i].mesh, self.tracked[i].points)
-        s = np.float32((at - times[k]) / (times[k + 1] - times[k]))
-        a, b = self.tracked[k].confidence, self.tracked[k + 1].confidence
-        return (1 - s) * self.residuals[k] + s * self.residuals[k + 1], (1 - s) * a + s * b
+        s = (at - times[k]) / (times[k + 1] - times[k])
+        near = [(self.residuals[i], self.tracked[i].confidence) for i in (k, k + 1)]
+        residuals, confidence = ((1 - s) * a + s * b for a, b in zip(*near, strict=True))
+        return residuals.astype(np.float32), confidence.astype(np.float32)
 
     def _quality(self, at: float) -> Quality | None:
         return next((self.tracked[i].quality for i, k in enumerate(self.keyframes) if k.time == at), None)

@@ -2,56 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import math
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from lim_cli.errors import BadInput
 from lim_cli.frames import parse_frames, within
 from lim_cli.keyframes import Loaded, load_keyframes
-from lim_cli.output import Chunked, Shot, Whole, output
-from lim_cli.progress import Reporter, reporter
+from lim_cli.output import Shot, output
+from lim_cli.progress import reporter
 from lim_cli.server import JsonOption, ServerOption, endpoint_of
 from lim_cli.summary import summary_text
+from lim_cli.tracking import Clock, Tracking
 from lim_client.connection import Connection
-from lim_client.job import Job
-from lim_protocol import records
-from lim_protocol.types import Frame, Surface
 
 if TYPE_CHECKING:
-    from lim_usd.provenance import Provenance
     from lim_usd.source import Source
-
-
-@dataclass
-class Clock:
-    """Seconds on this side of the wire, by what they were spent on."""
-
-    started: float = field(default_factory=time.perf_counter)
-    spent: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def of(self, name: str) -> Iterator[None]:
-        """Count what is done inside."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.spent[name] = self.spent.get(name, 0.0) + time.perf_counter() - start
-
-    def mark(self, name: str) -> None:
-        """Note when something happened first, since the start."""
-        self.spent.setdefault(name, time.perf_counter() - self.started)
 
 
 def track(
@@ -129,8 +99,9 @@ def track(
             for note in loaded.notes:
                 report.note(note)
         target = output(out, split, flat, chunk, chunks, report.note)
-        tracker = Tracking(loaded, source, Shot(asked, fps, velocities), params, clock, report)
-        tracker.run(target, server)
+        shot = Shot(asked, fps, velocities)
+        tracker = Tracking(loaded.keyframes, source, shot, params, clock, report, loaded.notes)
+        tracker.run(target, lambda: Connection(endpoint_of(server), client="lim track"))
     result = tracker.result(out)
     print(json.dumps(result, indent=1) if as_json else summary_text(result))
 
@@ -183,136 +154,3 @@ def said(source: Source, notes: list[str]) -> Source:
     if source.metres_per_unit is None:
         notes.append("no file says its unit: taken as metres. Say another with --units.")
     return replace(source, up_axis=source.up_axis or "Y", metres_per_unit=source.metres_per_unit or 1.0)
-
-
-class Tracking:
-    """One run of the command: from loaded keyframes to a written asset."""
-
-    def __init__(
-        self,
-        loaded: Loaded,
-        source: Source,
-        shot: Shot,
-        params: dict[str, Any],
-        clock: Clock,
-        report: Reporter,
-    ):
-        self.loaded, self.source, self.shot, self.params = loaded, source, shot, params
-        self.clock, self.report = clock, report
-        self.server, self.files, self.wanted = "", list[Path](), shot.times
-        self.summary: dict[str, Any] = {"method": "", "keys": [], "seconds": {}}
-
-    def run(self, out: Whole | Chunked, server: str | None) -> None:
-        """Submit, receive, write. Raises BadInput, ServerError, OutputError, DiskError."""
-        with self.clock.of("pack"):
-            inputs = [records.pack_mesh(k.mesh) for k in self.loaded.keyframes]
-        self.wanted = out.wanted(self.source, self.shot, lambda: self._request(out, map(records.digest, inputs)))
-        if not self.wanted:
-            self.report.note("there is nothing left to write")
-            return
-        self.report.stage("connecting")
-        with self.clock.of("connect"):
-            connection = Connection(endpoint_of(server), client="lim track")
-        with connection:
-            self.server = str(connection.endpoint)
-            job = connection.submit("track", self.params, inputs, np.array(self._times()))
-            # The server works while OpenUSD is loaded.
-            from lim_usd.asset import check_output
-
-            check_output(out.path)
-            self._write(out, job)
-
-    def _times(self) -> list[float]:
-        """The frames to ask the server for: those outside the keyframes hold an end pose."""
-        first, last = self.loaded.keyframes[0].time, self.loaded.keyframes[-1].time
-        return sorted({min(max(time, first), last) for time in self.wanted})
-
-    def _write(self, out: Whole | Chunked, job: Job) -> None:
-        stream = job.records(self.report.watch)
-        surface = records.unpack_surface(next(stream))
-        self.clock.mark("until the surface")
-        source = with_surface(self.source, surface)
-
-        def made_from() -> Provenance:
-            return self._provenance(out, job)
-
-        out.write(source, self.shot, self._frames(stream), made_from, lambda: self.clock.of("write"))
-        self.files = out.files
-        assert job.summary is not None
-        self.summary = job.summary
-
-    def _frames(self, stream: Iterator[memoryview]) -> Iterator[Frame]:
-        done = 0
-        for record in stream:
-            self.clock.mark("until the first frame")
-            for frame in self._held(records.unpack_frame(record)):
-                yield frame
-                done += 1
-                self.report.frame(frame.time, done, len(self.wanted))
-
-    def _held(self, frame: Frame) -> Iterator[Frame]:
-        """The frame, as often as it was asked for: an end pose also stands for frames outside the keyframes."""
-        first, last = self.loaded.keyframes[0].time, self.loaded.keyframes[-1].time
-        for asked in self.wanted:
-            if asked == frame.time:
-                yield frame
-            elif min(max(asked, first), last) == frame.time:
-                still = None if frame.velocities is None else np.zeros_like(frame.velocities)
-                yield Frame(asked, frame.points, frame.normals, still, still)
-
-    def _request(self, out: Whole | Chunked, digests: Iterable[bytes]) -> str:
-        """The sha256 of all that the asset depends on; the same on every machine that writes a part of it."""
-        image, parts = self.source.texture, [[part.name, part.faces] for part in self.source.parts]
-        whole = [
-            self.params,
-            self.shot.times,
-            [digest.hex() for digest in digests],
-            [hashlib.sha256(image.data).hexdigest() if image else None, parts if out.split else None],
-            [self.source.up_axis, self.source.metres_per_unit],
-            out.size if isinstance(out, Chunked) else None,
-        ]
-        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
-
-    def _provenance(self, out: Whole | Chunked, job: Job) -> Provenance:
-        from lim_usd.provenance import Provenance
-
-        digests, summary = job.request.digests, job.summary or {}
-        return Provenance(
-            method=summary.get("method", ""),
-            model=summary.get("model", ""),
-            weights_sha256=summary.get("weights_sha256", ""),
-            request_sha256=self._request(out, digests),
-            inputs=[(key.name, key.time, digest.hex()) for key, digest in zip(self.loaded.keyframes, digests)],
-        )
-
-    def result(self, out: Path) -> dict[str, Any]:
-        """What --json prints."""
-        self.clock.spent["total"] = time.perf_counter() - self.clock.started
-        return {
-            "output": str(out),
-            "files": [str(path) for path in self.files],
-            "frames": {"first": self.shot.times[0], "last": self.shot.times[-1], "count": len(self.shot.times)},
-            "points": len(self.source.mesh.points),
-            "faces": len(self.source.mesh.face_counts),
-            "method": self.summary["method"],
-            "keys": self.summary["keys"],
-            "seconds": {"client": self.clock.spent, "server": self.summary["seconds"]},
-            "from_cache": bool(self.summary.get("cached")),
-            "server": self.server,
-            "notes": list(self.loaded.notes),
-        }
-
-
-def with_surface(source: Source, surface: Surface) -> Source:
-    """The source with the texture coordinates and the texture that the server made."""
-    if surface.st is not None:
-        source = replace(source, mesh=replace(source.mesh, st=surface.st, st_indices=surface.st_indices))
-    if surface.texture is not None and source.texture is None:
-        from PIL import Image
-
-        from lim_usd.source import Texture
-
-        data = io.BytesIO()
-        Image.fromarray(surface.texture).save(data, "PNG", compress_level=3)
-        source = replace(source, texture=Texture("baked.png", data.getvalue()))
-    return source
