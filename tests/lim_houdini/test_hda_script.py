@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """The grammar of dialog scripts: each construct that libraries in the wild have, and each way to break it."""
 
 from __future__ import annotations

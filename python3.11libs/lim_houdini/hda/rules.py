@@ -80,7 +80,7 @@ def _condition_problems(interface: Interface) -> Iterator[str]:
         for text in entry.conditions.values():
             for asked in re.findall(r"[{ ]\s*([A-Za-z_]\w*#?)\s*(?:==|!=|<|>)", text):
                 if asked not in names:
-                    yield f"DialogScript: line {entry.line}: {entry.name}: its condition asks for {asked}, which is none"
+                    yield f"DialogScript: line {entry.line}: {entry.name}: its condition asks for {asked}, not there"
 
 
 def _library_rules(path: Path) -> Iterator[str]:

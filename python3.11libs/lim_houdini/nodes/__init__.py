@@ -1,0 +1,1 @@
+"""One module per digital asset: what its cook and its buttons do."""
