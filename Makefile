@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BLENDER := .venv-blender
+HOUDINI := .venv-houdini
+HOUDINIS := 20.5.487.0 21.0.512.3
 OUT := out/demo
 
 .PHONY: setup demo test check pytest test-blender clean
@@ -26,8 +28,16 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-pytest: setup
+pytest: setup $(HOUDINI)/installed
 	$(BIN)/pytest
+
+# What Houdini's own module offers, for each version that the nodes run in: stubs without code.
+$(HOUDINI)/installed: Makefile | $(VENV)/installed
+	for version in $(HOUDINIS); do \
+	  $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+	    --target $(HOUDINI)/$$version types-houdini==$$version && \
+	  ln -sfn hou-stubs $(HOUDINI)/$$version/hou || exit 1; done
+	@touch $@
 
 $(BLENDER)/installed: constraints-blender.txt
 	$(PYTHON) -m venv $(BLENDER)
@@ -38,4 +48,4 @@ test-blender: setup $(BLENDER)/installed
 	$(BIN)/python tests/blender/run.py $(BLENDER)/bin/python
 
 clean:
-	rm -rf $(VENV) $(BLENDER) out
+	rm -rf $(VENV) $(BLENDER) $(HOUDINI) out

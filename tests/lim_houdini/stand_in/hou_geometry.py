@@ -141,11 +141,11 @@ class Geometry:
         self._attribs["Point"]["P"] = np.array(list(point_positions), np.float32).reshape(-1, 3)
         return tuple(range(self._many("Point")))
 
-    def createPolygons(self, points, is_closed=True):
+    def createPolygons(self, point_positions, is_closed=True):
         self._write()
         assert not self._prims(), "the stand-in makes polygons once"
-        self._counts = np.array([len(face) for face in points], np.int32)
-        self._table = np.array([int(number) for face in points for number in face], np.int32)
+        self._counts = np.array([len(face) for face in point_positions], np.int32)
+        self._table = np.array([int(number) for face in point_positions for number in face], np.int32)
         return tuple(range(len(self._counts)))
 
     def loadFromFile(self, file_name):
@@ -220,8 +220,8 @@ class SopVerb:
     def __init__(self, name):
         self._name, self._parms = name, {}
 
-    def setParms(self, parms):
-        self._parms = dict(parms)
+    def setParms(self, p):
+        self._parms = dict(p)
 
     def execute(self, dest, inputs):
         assert len(inputs) == 1

@@ -119,9 +119,9 @@ class ParmTuple:
     def __len__(self):
         return len(self._parms)
 
-    def set(self, values, language=None, follow_parm_reference=True):
-        for parm, value in zip(self._parms, values):
-            parm.set(value)
+    def set(self, value, language=None, follow_parm_reference=True):
+        for parm, one in zip(self._parms, value):
+            parm.set(one)
 
 
 class HDAModule:

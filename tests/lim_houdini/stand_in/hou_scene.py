@@ -83,7 +83,7 @@ class ui:
         _user.messages.append(message)
 
     @staticmethod
-    def displayMessage(text, details=None, details_expanded=False, title=None):
+    def displayMessage(text, title=None, details=None, details_expanded=False):
         _user.displayed.append((text, details))
         return 0
 
