@@ -1,4 +1,4 @@
-"""Blender opens what we write: python tests/blender/run.py BLENDER_PYTHON
+"""Blender opens what we write, and `lim verify` what Blender writes: python tests/blender/run.py BLENDER_PYTHON
 
 Writes assets with this interpreter, and lets one that has `bpy` (an environment of its own, whose numpy is older)
 import them and hold them against the arrays that were written. Prints a table; exit code 1 if any differs.
@@ -21,6 +21,7 @@ from usd_assets import frames, jpeg, png, sheet, write, write_clips  # noqa: E40
 from lim_usd.assemble import assemble  # noqa: E402
 from lim_usd.color import linear  # noqa: E402
 from lim_usd.source import Source  # noqa: E402
+from lim_usd.verify.run import verify  # noqa: E402
 
 TIMES = [float(time) for time in range(1, 9)]
 
@@ -36,6 +37,7 @@ ASSETS = {
 
 
 def main(blender_python: str) -> int:
+    wrong = verify_exports(blender_python)
     with TemporaryDirectory() as folder:
         for name, (source, how) in ASSETS.items():
             if chunk := how.pop("chunk", 0):
@@ -44,7 +46,21 @@ def main(blender_python: str) -> int:
             else:
                 write(Path(folder) / f"{name}.usd", source, TIMES, **how)
             _save_truth(Path(folder) / f"{name}.npz", source)
-        return subprocess.run([blender_python, HERE / "check_imports.py", folder], check=False).returncode
+        return wrong | subprocess.run([blender_python, HERE / "check_imports.py", folder], check=False).returncode
+
+
+def verify_exports(blender_python: str) -> int:
+    """Whether `lim verify` has nothing to say about what Blender exports."""
+    wrong = 0
+    with TemporaryDirectory() as folder:
+        words = [blender_python, HERE / "export_meshes.py", folder]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+        for path in sorted(Path(folder).glob("*.usdc")):
+            report = verify(path)
+            wrong |= bool(report.findings) or not report.topology
+            found = "; ".join(map(str, report.findings)) or str(report.topology[0])
+            print(f"verify {path.name:12} {found}")
+    return int(wrong)
 
 
 def _save_truth(path: Path, source: Source) -> None:
