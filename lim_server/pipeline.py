@@ -80,7 +80,7 @@ class TrackJob:
             times = [k.time for k in self.keyframes]
             points = [self.tracked[i].points for i in range(len(times))]
             source = self.keyframes[0].mesh
-            motion = Motion(source, times, points, device=self.device)
+            motion = Motion(source, times, points)
             normals = VertexNormals(source.triangles(), len(source.points))
         for seq in range(max(first, 1), len(self.options.times) + 1):
             self.step("in-betweens", seq - 1, len(self.options.times))

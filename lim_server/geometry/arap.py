@@ -78,6 +78,16 @@ def _cotangents(rest: Float[ndarray, "n 3"], triangles: Int[ndarray, "t 3"]) -> 
     return np.concatenate(out)
 
 
+def laplacian(points: Float[ndarray, "n 3"], triangles: Int[ndarray, "t 3"]) -> csr_matrix:
+    """Cotangent Laplacian, positive semidefinite, without negative weights."""
+    n = len(points)
+    sides = np.concatenate([triangles[:, [1, 2]], triangles[:, [2, 0]], triangles[:, [0, 1]]])
+    half = coo_matrix((_cotangents(points, triangles), (sides[:, 0], sides[:, 1])), shape=(n, n)).tocsr()
+    both = half + half.T
+    both.data = np.maximum(both.data, 1e-3)
+    return (diags(np.asarray(both.sum(axis=1)).ravel()) - both).tocsr()
+
+
 def solver(matrix: spmatrix) -> CholeskySolverD:
     """Cholesky factors of a symmetric positive definite matrix."""
     c = matrix.tocoo()

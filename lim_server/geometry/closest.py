@@ -46,7 +46,7 @@ class Surface:
 def barycentric(
     p: Float[ndarray, "q 3"], a: Float[ndarray, "q 3"], b: Float[ndarray, "q 3"], c: Float[ndarray, "q 3"]
 ) -> Float[ndarray, "q 3"]:
-    """Weights of the corners, in 0..1 with sum one, for points in the triangles; a flat one gives its nearest corner."""
+    """Weights of the corners, 0..1 with sum one, for points in the triangles; a flat one gives its nearest corner."""
     u, v, w = b - a, c - a, p - a
     uu, uv, vv = (u * u).sum(1), (u * v).sum(1), (v * v).sum(1)
     wu, wv = (w * u).sum(1), (w * v).sum(1)
@@ -60,3 +60,41 @@ def barycentric(
         corners = np.stack([a, b, c], axis=1)[flat]
         blend[flat] = np.eye(3)[((corners - p[flat][:, None]) ** 2).sum(-1).argmin(1)]
     return blend / blend.sum(axis=1, keepdims=True)
+
+
+def nearest_blend(
+    p: Float[ndarray, "q d"], a: Float[ndarray, "q d"], b: Float[ndarray, "q d"], c: Float[ndarray, "q d"]
+) -> tuple[Float[ndarray, "q 3"], Float[ndarray, " q"]]:
+    """Weights of the corners at the closest point of each triangle in any number of dimensions, and how far it is."""
+    u, v, w = b - a, c - a, p - a
+    uu, uv, vv = _dot(u, u), _dot(u, v), _dot(v, v)
+    wu, wv = _dot(w, u), _dot(w, v)
+    det = uu * vv - uv * uv
+    proper = det > 1e-9 * uu * vv + 1e-30
+    safe = np.where(proper, det, 1.0)
+    s, t = (vv * wu - uv * wv) / safe, (uu * wv - uv * wu) / safe
+    blend = np.stack([1 - s - t, s, t], axis=1)
+    out = ~proper | (blend.min(axis=1) < 0)
+    if out.any():
+        blend[out] = _nearest_on_sides(p[out], a[out], b[out], c[out])
+    off = p - (blend[:, :1] * a + blend[:, 1:2] * b + blend[:, 2:] * c)
+    return blend, np.sqrt(_dot(off, off))
+
+
+def _nearest_on_sides(
+    p: Float[ndarray, "q d"], a: Float[ndarray, "q d"], b: Float[ndarray, "q d"], c: Float[ndarray, "q d"]
+) -> Float[ndarray, "q 3"]:
+    blends, squares = [], []
+    for k, (start, end) in enumerate(((a, b), (b, c), (c, a))):
+        side = end - start
+        along = np.clip(_dot(p - start, side) / np.maximum(_dot(side, side), 1e-30), 0, 1)
+        off = p - start - along[:, None] * side
+        blends.append(np.roll(np.stack([1 - along, along, np.zeros_like(along)], axis=1), k, axis=1))
+        squares.append(_dot(off, off))
+    nearest = np.stack(squares, axis=1).argmin(axis=1)
+    chosen: Float[ndarray, "q 3"] = np.stack(blends, axis=1)[np.arange(len(p)), nearest]
+    return chosen
+
+
+def _dot(x: Float[ndarray, "q d"], y: Float[ndarray, "q d"]) -> Float[ndarray, " q"]:
+    return np.einsum("qd,qd->q", x, y)

@@ -1,202 +1,166 @@
-"""Several guesses at once: a deformation graph drawn to the target by annealed soft assignment both ways."""
+"""Several guesses at once: a deformation graph drawn to the target by annealed soft assignment.
+
+Expectation: every sample of the source is given its share of the target's samples, near in place, direction and
+looks (unbalanced transport, `transport.py`). Maximisation: the graph's nodes follow, as rigidly as they are told to
+(embedded deformation, Sumner et al. 2007, with the local/global steps of Sorkine and Alexa 2007). Width and
+stiffness fall from step to step. All guesses run in one batch of tensors on one device.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 
-import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from lim_server.geometry.cover import Cover
-from lim_server.geometry.graph import Graph
+from lim_server.geometry.rotations import rotations
+from lim_server.geometry.transport import shares
+
+ANCHOR = 1e-7
+BEND = 0.1
+ROUNDS = 3
 
 
-def rotations(m: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3 3"]:
-    """The proper rotation nearest to each matrix."""
-    u, _, v = torch.linalg.svd(m)
-    sign = torch.ones(m.shape[:-1], dtype=m.dtype, device=m.device)
-    sign[..., 2] = torch.sign(torch.linalg.det(u @ v)).where(
-        torch.linalg.det(u @ v) != 0, torch.ones_like(sign[..., 2])
-    )
-    return (u * sign[..., None, :]) @ v
-
-
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Problem:
-    """What all guesses share, as tensors. n samples, m target samples, k nodes, e edges."""
+    """What all guesses share. Lengths in diagonals of the source; shares sum to one; unlike is about 1 for a match."""
 
-    rest: Tensor  # n 3
-    normals: Tensor  # n 3
-    features: Tensor  # n f
-    weights: Tensor  # n k
-    nodes: Tensor  # k 3
-    edges: Tensor  # e 2
-    links: Tensor  # l 2
-    joints: Tensor  # l 3
-    target: Tensor  # m 3
-    target_normals: Tensor
-    target_features: Tensor
+    rest: Float[Tensor, "n 3"]
+    normals: Float[Tensor, "n 3"]
+    share: Float[Tensor, " n"]
+    weights: Float[Tensor, "n k"]
+    nodes: Float[Tensor, "k 3"]
+    edges: Int[Tensor, "e 2"]
+    links: Int[Tensor, "l 2"]
+    joints: Float[Tensor, "l 3"]
+    target: Float[Tensor, "m 3"]
+    target_normals: Float[Tensor, "m 3"]
+    target_share: Float[Tensor, " m"]
+    unlike: Float[Tensor, "n m"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How one guess is annealed: pairs go from the first value to the last, geometrically.
+
+    width    reach of a match, in diagonals
+    stiff    weight of rigidity
+    facing   weight of unlike directions
+    look     weight of unlike looks
+    link     weight of what holds parts together, against rigidity within a part
+    """
+
+    width: tuple[float, float] = (0.12, 0.012)
+    stiff: tuple[float, float] = (30.0, 0.6)
+    facing: tuple[float, float] = (0.3, 1.0)
+    look: tuple[float, float] = (4.0, 2.0)
+    link: tuple[float, float] = (10.0, 10.0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Now:
+    """The schedules' values at one step, one row per guess."""
+
+    width: Float[Tensor, "h 1 1"]
+    stiff: Float[Tensor, "h 1 1"]
+    facing: Float[Tensor, "h 1 1"]
+    look: Float[Tensor, "h 1 1"]
+    link: Float[Tensor, "h 1 1"]
 
     @classmethod
-    def of(
-        cls, cover: Cover, graph: Graph, other: Cover, other_samples, features, other_features, device: str
-    ) -> Problem:
-        def t(x):
-            return torch.as_tensor(np.asarray(x), dtype=torch.float32, device=device)
-
-        s = graph.samples
-        i = lambda x: torch.as_tensor(x, device=device)
-        return cls(
-            t(cover.points[s]),
-            t(cover.normals[s]),
-            t(features),
-            t(graph.weights[s].todense()),
-            t(cover.points[graph.nodes]),
-            i(graph.edges),
-            i(graph.links),
-            t(graph.joints),
-            t(other.points[other_samples]),
-            t(other.normals[other_samples]),
-            t(other_features),
-        )
+    def of(cls, schedules: list[Schedule], done: float, like: Tensor) -> _Now:
+        values = [[a * (b / a) ** done for a, b in (getattr(s, f.name) for s in schedules)] for f in fields(cls)]
+        return cls(*torch.tensor(values, dtype=like.dtype, device=like.device)[..., None, None])
 
 
-@dataclass
-class Settings:
-    wide: float = 0.12
-    narrow: float = 0.012
-    stiff: float = 30.0
-    soft: float = 0.6
-    normal: float = 1.0
-    feature: float = 1.0
-    feature_end: float = 1.0
-    steps: int = 25
-    smooth: float = 0.1
-    outlier: float = 1e-3
-    link: float = 1.0
+class Guesses:
+    """Poses of the graph: rotation [h, k, 3, 3] and place [h, k, 3] of every node."""
 
-
-class Coarse:
-    """State of h guesses: rotations [h k 3 3] and places [h k 3] of the nodes."""
-
-    def __init__(self, problem: Problem, rotation: Tensor, place: Tensor):
-        self.p, self.R, self.t = problem, rotation, place
+    def __init__(self, problem: Problem, turn: Float[Tensor, "h k 3 3"], place: Float[Tensor, "h k 3"]):
+        self.problem, self.turn, self.place = problem, turn, place
         p = problem
-        k = len(p.nodes)
-        self.arm = (p.weights[:, :, None] * (p.rest[:, None] - p.nodes[None])).reshape(len(p.rest), k * 3)
-        e = p.edges
-        self.d = p.nodes[e[:, 1]] - p.nodes[e[:, 0]]
-        lap = torch.zeros(k, k, device=p.rest.device)
-        one = torch.ones(len(e), device=p.rest.device) / max(len(e), 1)
-        for a, b, s in ((0, 0, 1), (1, 1, 1), (0, 1, -1), (1, 0, -1)):
-            lap.index_put_((e[:, a], e[:, b]), s * one, accumulate=True)
-        self.lap = lap
-        self.one = 1.0 / max(len(e), 1)
-        l = p.links
-        ll = torch.zeros(k, k, device=p.rest.device)
-        one = torch.ones(len(l), device=p.rest.device) / max(len(e), 1)
-        for a, b, s in ((0, 0, 1), (1, 1, 1), (0, 1, -1), (1, 0, -1)):
-            ll.index_put_((l[:, a], l[:, b]), s * one, accumulate=True)
-        self.llap = ll
-        self.la = p.joints - p.nodes[l[:, 0]]
-        self.lb = p.joints - p.nodes[l[:, 1]]
+        self.arm = (p.weights[:, :, None] * (p.rest[:, None] - p.nodes)).reshape(len(p.rest), -1)
+        self.bones = p.nodes[p.edges[:, 1]] - p.nodes[p.edges[:, 0]]
+        self.levers = p.joints - p.nodes[p.links[:, 0]], p.joints - p.nodes[p.links[:, 1]]
+        self.per_edge = 1.0 / max(len(p.edges), 1)
+        self.hold = _laplacian(p.edges, len(p.nodes), p.rest) * self.per_edge
+        self.tie = _laplacian(p.links, len(p.nodes), p.rest) * self.per_edge
+        self.v: Float[Tensor, "h m 1"] | None = None
 
     def points(self) -> Float[Tensor, "h n 3"]:
-        h = len(self.t)
-        return self.p.weights @ self.t + self.arm @ self.R.transpose(2, 3).reshape(h, -1, 3)
+        """The samples where the graph takes them."""
+        return self.problem.weights @ self.place + self._carried(self.turn)
 
-    def turned(self) -> Float[Tensor, "h n 3"]:
-        h = len(self.t)
-        blend = self.p.weights @ self.R.reshape(h, -1, 9)
-        n = torch.einsum("hnij,nj->hni", blend.reshape(h, -1, 3, 3), self.p.normals)
-        return torch.nn.functional.normalize(n, dim=-1)
+    def normals(self) -> Float[Tensor, "h n 3"]:
+        """The samples' directions, turned with the graph."""
+        h = len(self.place)
+        blend = (self.problem.weights @ self.turn.reshape(h, -1, 9)).reshape(h, -1, 3, 3)
+        return torch.nn.functional.normalize((blend @ self.problem.normals[..., None])[..., 0], dim=-1)
 
-    def kernel(self, sigma: Tensor, normal, feature) -> Tensor:
-        p = self.p
-        h = len(self.t)
-        x = torch.cat([self.points() / sigma, normal * self.turned(), feature * p.features.expand(h, -1, -1)], -1)
-        y = torch.cat(
-            [
-                p.target.expand(h, -1, -1) / sigma,
-                normal * p.target_normals.expand(h, -1, -1),
-                feature * p.target_features.expand(h, -1, -1),
-            ],
-            -1,
-        )
-        c = (x**2).sum(-1)[:, :, None] + (y**2).sum(-1)[:, None] - 2 * x @ y.transpose(1, 2)
-        return torch.exp((-0.5 * c).clamp(min=-60.0))
+    def anneal(self, schedules: list[Schedule], steps: int, step: Callable[[int, int], None]) -> None:
+        """From wide and stiff to narrow and soft, one schedule per guess."""
+        for i in range(steps):
+            step(i, steps)
+            now = _Now.of(schedules, i / max(steps - 1, 1), self.place)
+            weight, goal = self._match(now)
+            self._follow(weight, goal, now)
 
-    def pull(self, sigma, normal, feature, outlier):
-        p = self.p
-        k = self.kernel(sigma, normal, feature)
-        n, m = len(p.rest), len(p.target)
-        row = 1 / (k.sum(2, keepdim=True) + outlier * m)
-        col = 1 / (k.sum(1, keepdim=True) + outlier * n)
-        one = torch.cat([p.target, torch.ones(m, 1, device=k.device)], 1).expand(len(k), -1, -1)
-        got = (k @ one) * row / n + (k @ (one * col.transpose(1, 2))) / m
-        return got[..., 3], got[..., :3]  # weight of each sample, weighted goal
+    def cost(self, width: float = 0.02) -> Float[Tensor, " h"]:
+        """How badly each guess explains the target and is explained by it; lower is better."""
+        p = self.problem
+        apart = torch.cdist(self.points(), p.target.expand(len(self.place), -1, -1))
+        cost = 0.5 * (apart / width) ** 2 + 2 * (1 - self.normals() @ p.target_normals.T) + p.unlike
+        here, there = cost.amin(2).clamp(max=12), cost.amin(1).clamp(max=12)
+        return (p.share * here).sum(1) + (p.target_share * there).sum(1)
 
-    def solve(self, weight, goal, stiff, link, smooth, rounds=3):
-        p = self.p
-        h, kk = len(self.t), len(p.nodes)
-        W = p.weights
-        A = W.T @ (weight[..., None] * W) + stiff[:, None, None] * self.lap + (stiff * link)[:, None, None] * self.llap
-        A = A + 1e-7 * torch.eye(kk, device=A.device)
-        L = torch.linalg.cholesky(A)
-        e, l = p.edges, p.links
-        for _ in range(rounds):
-            R = self.R
-            away = self.arm @ R.transpose(2, 3).reshape(h, -1, 3)
-            b = W.T @ (goal - weight[..., None] * away) + 1e-7 * self.t
-            half = (
-                0.5
-                * torch.einsum("heij,ej->hei", R[:, e[:, 0]] + R[:, e[:, 1]], self.d)
-                * (self.one * stiff)[:, None, None]
-            )
-            b = b.index_add(1, e[:, 1], half).index_add(1, e[:, 0], -half)
-            if len(l):
-                off = (
-                    torch.einsum("heij,ej->hei", R[:, l[:, 0]], self.la)
-                    - torch.einsum("heij,ej->hei", R[:, l[:, 1]], self.lb)
-                ) * (self.one * stiff * link)[:, None, None]
-                b = b.index_add(1, l[:, 1], off).index_add(1, l[:, 0], -off)
-            self.t = torch.cholesky_solve(b, L)
-            # rotations: edges, neighbours' rotations, the samples' own pull
-            t = self.t
-            d = t[:, e[:, 1]] - t[:, e[:, 0]]
-            s = torch.einsum("hei,ej->heij", d, self.d) * (self.one * stiff)[:, None, None, None]
-            S = torch.zeros_like(R).index_add(1, e[:, 0], s).index_add(1, e[:, 1], s)
-            q = smooth * (self.d**2).sum(-1)[None, :, None, None] * (self.one * stiff)[:, None, None, None]
-            S = S.index_add(1, e[:, 0], q * R[:, e[:, 1]]).index_add(1, e[:, 1], q * R[:, e[:, 0]])
-            lever = goal - weight[..., None] * (W @ t)
-            S = S + (self.arm.T @ lever).reshape(h, kk, 3, 3).transpose(2, 3)
-            self.R = rotations(S + 1e-9 * R)
+    def _carried(self, turn: Float[Tensor, "h k 3 3"]) -> Float[Tensor, "h n 3"]:
+        return self.arm @ turn.transpose(2, 3).reshape(len(turn), -1, 3)
 
-    def stress(self) -> Tensor:
-        p = self.p
-        e = p.edges
-        d = self.t[:, e[:, 1]] - self.t[:, e[:, 0]]
-        h = 0.5 * torch.einsum("heij,ej->hei", self.R[:, e[:, 0]] + self.R[:, e[:, 1]], self.d)
-        bend = ((self.R[:, e[:, 0]] - self.R[:, e[:, 1]]) ** 2).sum((-1, -2)) * (self.d**2).sum(-1) * 0.1
-        return (((d - h) ** 2).sum(-1) + bend).mean(1)
+    def _match(self, now: _Now) -> tuple[Float[Tensor, "h n 1"], Float[Tensor, "h n 3"]]:
+        """Weight of every sample, and that times where it should be."""
+        p, h = self.problem, len(self.place)
+        root = now.facing.sqrt()
+        x = torch.cat([self.points() / now.width, root * self.normals()], dim=-1)
+        y = torch.cat([p.target / now.width, root * p.target_normals], dim=-1)
+        cost = torch.baddbmm(0.5 * (y * y).sum(-1)[:, None], x, y.transpose(1, 2), alpha=-1.0)
+        cost = cost.add_(0.5 * (x * x).sum(-1)[..., None]).add_(now.look * p.unlike)
+        kernel = cost.clamp_(max=60.0).neg_().exp_()
+        u, self.v = shares(kernel, p.share, p.target_share, self.v)
+        one = torch.cat([p.target, torch.ones_like(p.target[:, :1])], dim=1).expand(h, -1, -1)
+        got = 2 * u * (kernel @ (self.v * one))
+        return got[..., 3:], got[..., :3]
+
+    def _follow(self, weight: Float[Tensor, "h n 1"], goal: Float[Tensor, "h n 3"], now: _Now) -> None:
+        """The nodes, to where their samples should be (equation 9 of Sorkine and Alexa with a pull)."""
+        p, h = self.problem, len(self.place)
+        a, b = p.edges.T
+        one, other = p.links.T
+        tie = now.stiff * now.link
+        matrix = p.weights.T @ (weight * p.weights) + now.stiff * self.hold + tie * self.tie
+        factors = torch.linalg.cholesky(matrix + ANCHOR * torch.eye(len(p.nodes), device=p.rest.device))
+        neighbour = (BEND * self.per_edge * now.stiff * (self.bones**2).sum(-1)[:, None])[..., None]
+        for _ in range(ROUNDS):
+            turn = self.turn
+            right = p.weights.T @ (goal - weight * self._carried(turn)) + ANCHOR * self.place
+            half = 0.5 * self.per_edge * now.stiff * ((turn[:, a] + turn[:, b]) @ self.bones[..., None])[..., 0]
+            off = (turn[:, one] @ self.levers[0][..., None] - turn[:, other] @ self.levers[1][..., None])[..., 0]
+            off = self.per_edge * tie * off
+            right = right.index_add(1, b, half).index_add(1, a, -half)
+            right = right.index_add(1, other, off).index_add(1, one, -off)
+            self.place = torch.cholesky_solve(right, factors)
+            grown = self.place[:, b] - self.place[:, a]
+            outer = (self.per_edge * now.stiff * grown)[..., None] * self.bones[:, None]
+            lever = self.arm.T @ (goal - weight * (p.weights @ self.place))
+            spin = lever.reshape(h, -1, 3, 3).transpose(2, 3)
+            spin = spin.index_add(1, a, outer + neighbour * turn[:, b]).index_add(1, b, outer + neighbour * turn[:, a])
+            self.turn = rotations(spin + 1e-9 * turn)
 
 
-def anneal(state: Coarse, settings: list[Settings], step) -> None:
-    dev = state.t.device
-    g = lambda f: torch.tensor([f(s) for s in settings], device=dev, dtype=torch.float32)
-    n = settings[0].steps
-    lo = lambda a, b, u: torch.exp(torch.log(a) * (1 - u) + torch.log(b) * u)
-    wide, narrow, stiff, soft = (g(lambda s, k=k: getattr(s, k)) for k in ("wide", "narrow", "stiff", "soft"))
-    normal, f0, f1, link, smooth, outlier = (
-        g(lambda s, k=k: getattr(s, k)) for k in ("normal", "feature", "feature_end", "link", "smooth", "outlier")
-    )
-    for i in range(n):
-        step("coarse", i, n)
-        u = i / max(n - 1, 1)
-        sigma = lo(wide, narrow, u)[:, None, None]
-        w, goal = state.pull(
-            sigma, normal[:, None, None], (f0 * (1 - u) + f1 * u)[:, None, None], outlier[:, None, None]
-        )
-        state.solve(w, goal, lo(stiff, soft, u), link, settings[0].smooth)
+def _laplacian(pairs: Int[Tensor, "e 2"], count: int, like: Tensor) -> Float[Tensor, "k k"]:
+    out = torch.zeros(count, count, dtype=like.dtype, device=like.device)
+    ones = torch.ones(len(pairs), dtype=like.dtype, device=like.device)
+    for a, b, sign in ((0, 0, 1), (1, 1, 1), (0, 1, -1), (1, 0, -1)):
+        out.index_put_((pairs[:, a], pairs[:, b]), sign * ones, accumulate=True)
+    return out

@@ -1,125 +1,100 @@
-"""The whole mesh onto the target: closest points both ways against rigidity, tighter step by step."""
+"""The whole mesh onto the target: nearest places both ways against rigidity, tighter step by step.
+
+Nearest in place, direction and colour together, so that what looks alike meets. Every pair pulls with a Gaussian of
+its distance (Welsch's robust function), and the mesh resists as in Sorkine and Alexa 2007.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.sparse import csr_matrix, diags, eye
+from scipy.spatial import cKDTree
 
 from lim_server.geometry.arap import Rigidity, solve, solver
-from lim_server.geometry.closest import Surface
-from lim_server.geometry.normals import face_cross, vertex_normals
+from lim_server.geometry.closest import nearest_blend
+from lim_server.geometry.normals import face_normals, vertex_normals
 from lim_server.geometry.shape import Shape
+from lim_server.geometry.spread import Spread
+
+STEPS, ROUNDS = 16, 2
+REACH = (0.03, 0.008)
+STIFF = (3e-3, 1e-3)
+FACING, PAINT, SMOOTH = 0.04, 0.4, 0.05
+"""A turn by one radian counts as far as 0.04 diagonals, a colour across the whole of Lab's lightness as 0.4."""
+MINE, THEIRS = 5000, 8000
 
 
-@dataclass
-class FineSettings:
-    steps: int = 16
-    reach: tuple[float, float] = (0.04, 0.006)
-    stiff: tuple[float, float] = (0.3, 0.01)
-    along: float = 0.25
-    rounds: int = 2
-    smooth: float = 0.05
-    color: float = 0.15
+class Fine:
+    """What is made of the source once."""
+
+    def __init__(self, source: Shape):
+        self.source = source
+        self.rigid = Rigidity(source.points, source.triangles)
+        self.spread = Spread.of(source, MINE)
+        self.resist = 0.1 / max(float(source.area.sum()), 1e-12)
+
+    def onto(
+        self, target: Shape, start: Float[ndarray, "n 3"], step: Callable[[str, int, int], None]
+    ) -> Float[ndarray, "n 3"]:
+        """Points of the source on the target, from a start that is roughly right."""
+        there = Spread.of(target, THEIRS)
+        colored = self.source.colors is not None and target.colors is not None
+        goal = _Lifted(there, target.points, colored=colored)
+        points, turned = start, self.rigid.fit(start)
+        for i in range(STEPS):
+            step("fine", i, STEPS)
+            done = i / (STEPS - 1)
+            reach, stiff = (a * (b / a) ** done for a, b in (REACH, STIFF))
+            here = _Lifted(self.spread, points, colored=colored)
+            weight, carry, to = here.pull(goal, reach)
+            matrix, right = _normal_equations(self.spread.blend, weight, carry @ target.points)
+            weight, carry, to = goal.pull(here, reach)
+            back, more = _normal_equations(carry, weight, to)
+            stiff *= self.resist
+            factors = solver(matrix + back + stiff * self.rigid.laplacian + 1e-9 * eye(len(points)))
+            for _ in range(ROUNDS):
+                points = solve(factors, right + more + stiff * self.rigid.goal(turned) + 1e-9 * points)
+                turned = self.rigid.fit(points, turned, SMOOTH)
+        return points
 
 
-def unit_cross(p, f):
-    c = face_cross(p, f)
-    return c / np.maximum(np.linalg.norm(c, axis=1, keepdims=True), 1e-18)
+def _normal_equations(
+    carry: csr_matrix, weight: Float[ndarray, " q"], goal: Float[ndarray, "q 3"]
+) -> tuple[csr_matrix, Float[ndarray, "n 3"]]:
+    """Least squares of what `carry` makes of the points against their goals."""
+    heavy = (carry.T @ diags(weight)).tocsr()
+    return heavy @ carry, heavy @ goal
 
 
-def surface_samples(
-    points: Float[ndarray, "n 3"], triangles: Int[ndarray, "t 3"], spacing: float
-) -> tuple[Int[ndarray, " s"], Float[ndarray, "s 3"]]:
-    """Evenly spread places inside large triangles: (triangle, barycentric), about one per spacing squared."""
-    area = np.linalg.norm(face_cross(points, triangles), axis=1) / 2
-    count = np.floor(area / spacing**2 + 0.5).astype(int).clip(0, 400)
-    tri = np.repeat(np.arange(len(triangles)), count)
-    k = np.arange(len(tri)) - np.repeat(np.cumsum(count) - count, count)
-    # a Kronecker sequence with the plastic number fills a triangle evenly
-    u, v = (0.5 + k * 0.7548776662466927) % 1, (0.5 + k * 0.5698402909980532) % 1
-    flip = u + v > 1
-    u, v = np.where(flip, 1 - u, u), np.where(flip, 1 - v, v)
-    return tri, np.stack([1 - u - v, u, v], axis=1)
+class _Lifted:
+    """A surface in nine dimensions: place, direction, colour."""
+
+    def __init__(self, spread: Spread, points: Float[ndarray, "n 3"], *, colored: bool):
+        shape = spread.shape
+        self.spread, self.triangles, self.share = spread, shape.triangles, spread.share
+        self.faces = face_normals(points, shape.triangles)
+        smooth = vertex_normals(points, shape.triangles)
+        paint = PAINT * shape.colors if colored and shape.colors is not None else np.zeros((len(points), 0))
+        self.corners = np.concatenate([points, FACING * smooth, paint], axis=1)
+        self.places = spread.blend @ points
+        self.normals = np.concatenate([smooth, self.faces[spread.triangle]])
+        self.rows = np.concatenate([self.places, FACING * self.normals, spread.blend @ paint], axis=1)
+        self.tree = cKDTree(self.rows)
+
+    def pull(self, other: _Lifted, reach: float) -> tuple[Float[ndarray, " q"], csr_matrix, Float[ndarray, "q 3"]]:
+        """Of each of my places: how strongly it is drawn, its match as a mean of the other's points, and itself."""
+        triangle = other.spread.lies_in[other.tree.query(self.rows)[1]]
+        corner = other.triangles[triangle]
+        blend, apart = nearest_blend(self.rows, *(other.corners[corner[:, k]] for k in range(3)))
+        facing = np.clip((self.normals * other.faces[triangle]).sum(axis=1), 0, 1)
+        weight = self.share * np.exp(-0.5 * (apart / reach) ** 2) * facing
+        return weight, _blending(corner, blend, len(other.corners)), self.places
 
 
-def fine(
-    source: Shape,
-    target: Shape,
-    start: Float[ndarray, "n 3"],
-    settings: FineSettings,
-    step: Callable[[str, int, int], None],
-) -> Float[ndarray, "n 3"]:
-    """Points of the source on the target, from a start that is roughly right."""
-    n = len(source.points)
-    rigid = Rigidity(source.points, source.triangles)
-    there = Surface(target.points, target.triangles)
-    total = source.area.sum()
-    spacing = np.sqrt(total / 5000)
-    tri, bary = surface_samples(source.points, source.triangles, spacing)
-    rows = np.concatenate([np.arange(n), n + np.repeat(np.arange(len(tri)), 3)])
-    cols = np.concatenate([np.arange(n), source.triangles[tri].ravel()])
-    B = csr_matrix((np.concatenate([np.ones(n), bary.ravel()]), (rows, cols)), shape=(n + len(tri), n))
-    share = B @ np.ones(n) * 0
-    area_face = np.linalg.norm(face_cross(source.points, source.triangles), axis=1) / 2
-    on_face = np.bincount(tri, minlength=len(source.triangles))
-    left = source.area.copy()
-    w_face = area_face / (on_face + 1.0)
-    share[n:] = w_face[tri]
-    share[:n] = np.maximum(
-        np.bincount(source.triangles.ravel(), np.repeat(w_face / 3, 3), minlength=n), 0.05 * spacing**2
-    )
-    share /= share.sum()
-    ttri, tbary = surface_samples(target.points, target.triangles, np.sqrt(target.area.sum() / 4000))
-    tp = np.concatenate([target.points, np.einsum("qk,qkc->qc", tbary, target.points[target.triangles[ttri]])])
-    tn = np.concatenate([target.normals, unit_cross(target.points, target.triangles)[ttri]])
-    weigh = np.full(len(tp), 1.0 / len(tp))
-    tface_n = unit_cross(target.points, target.triangles)
-    colored = source.colors is not None and target.colors is not None
-    if colored:
-        sc = B @ source.colors
-        tc = np.concatenate([target.colors, np.einsum("qk,qkc->qc", tbary, target.colors[target.triangles[ttri]])])
-    x = start.copy()
-    turned = rigid.fit(x)
-    for i in range(settings.steps):
-        step("fine", i, settings.steps)
-        u = i / max(settings.steps - 1, 1)
-        reach = settings.reach[0] ** (1 - u) * settings.reach[1] ** u
-        stiff = settings.stiff[0] ** (1 - u) * settings.stiff[1] ** u
-        normals = np.concatenate([vertex_normals(x, source.triangles), unit_cross(x, source.triangles)[tri]])
-        p = B @ x
-        hits = there.closest(p)
-        hn = tface_n[hits.triangle]
-        w = share * np.exp(-0.5 * (hits.distance / reach) ** 2) * np.clip((normals * hn).sum(1), 0, 1) ** 2
-        if colored:
-            w = w * np.exp(-0.5 * (((sc - there.at(hits, target.colors)) / settings.color) ** 2).sum(1))
-        off = hits.points - p
-        plane = (off * hn).sum(1, keepdims=True) * hn
-        g = p + plane + settings.along * (off - plane)
-        A = B.T @ diags(w) @ B
-        b = B.T @ (w[:, None] * g)
-        here = Surface(x, source.triangles)
-        back = here.closest(tp)
-        bn = unit_cross(x, source.triangles)[back.triangle]
-        w2 = weigh * np.exp(-0.5 * (back.distance / reach) ** 2) * np.clip((tn * bn).sum(1), 0, 1) ** 2
-        if colored:
-            w2 = w2 * np.exp(-0.5 * (((tc - here.at(back, source.colors)) / settings.color) ** 2).sum(1))
-        B2 = csr_matrix(
-            (back.blend.ravel(), (np.repeat(np.arange(len(tp)), 3), source.triangles[back.triangle].ravel())),
-            shape=(len(tp), n),
-        )
-        p2 = B2 @ x
-        off = tp - p2
-        plane = (off * tn).sum(1, keepdims=True) * tn
-        g2 = p2 + plane + settings.along * (off - plane)
-        A = A + B2.T @ diags(w2) @ B2
-        b = b + B2.T @ (w2[:, None] * g2)
-        factors = solver(A + stiff * rigid.laplacian / total * 0.1 + 1e-9 * eye(n))
-        for _ in range(settings.rounds):
-            x = solve(factors, b + stiff * 0.1 / total * rigid.goal(turned) + 1e-9 * x)
-            turned = rigid.fit(x, turned, settings.smooth)
-    return x
+def _blending(corner: Int[ndarray, "q 3"], blend: Float[ndarray, "q 3"], count: int) -> csr_matrix:
+    rows = np.repeat(np.arange(len(corner)), 3)
+    return csr_matrix((blend.ravel(), (rows, corner.ravel())), shape=(len(corner), count))

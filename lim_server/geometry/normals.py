@@ -21,6 +21,13 @@ def face_cross(points: Float[ndarray, "v 3"], triangles: Int[ndarray, "t 3"]) ->
     return cross
 
 
+def face_normals(points: Float[ndarray, "v 3"], triangles: Int[ndarray, "t 3"]) -> Float[ndarray, "t 3"]:
+    """Unit normal of each triangle; zero for one without area."""
+    cross = face_cross(points, triangles)
+    unit: Float[ndarray, "t 3"] = cross / np.maximum(np.linalg.norm(cross, axis=1, keepdims=True), 1e-18)
+    return unit
+
+
 class VertexNormals:
     """Unit normals per point of one topology, the sum of the adjacent triangles' normals weighted by area.
 

@@ -66,10 +66,10 @@ class Shape:
         welded = weld(mesh.points, raw)
         count = int(welded.max()) + 1
         times = np.bincount(welded, minlength=count)[:, None]
-        points = _sum_at(welded, frame.apply(mesh.points), count) / times
+        points = sum_at(welded, frame.apply(mesh.points), count) / times
         colors = None
         if mesh.colors is not None:
-            colors = _sum_at(welded, lab(mesh.colors), count) / times
+            colors = sum_at(welded, lab(mesh.colors), count) / times
         triangles = clean(welded[raw])
         twice = np.linalg.norm(face_cross(points, triangles), axis=1)
         area = np.bincount(triangles.ravel(), np.repeat(twice / 6, 3), minlength=count).astype(np.float64)
@@ -77,6 +77,11 @@ class Shape:
         joined = coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count))
         part = connected_components(joined, directed=False)[1].astype(np.int64)
         return cls(points, triangles, welded, colors, vertex_normals(points, triangles), area, part)
+
+    def gather(self, values: Float[ndarray, "points 3"]) -> Float[ndarray, "n 3"]:
+        """The mean of what the mesh's points have, at each welded point."""
+        count = len(self.points)
+        return sum_at(self.welded, values, count) / np.bincount(self.welded, minlength=count)[:, None]
 
 
 def lab(colors: UInt8[ndarray, "n 3"]) -> Float[ndarray, "n 3"]:
@@ -90,5 +95,6 @@ def lab(colors: UInt8[ndarray, "n 3"]) -> Float[ndarray, "n 3"]:
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1) / 100
 
 
-def _sum_at(index: Int[ndarray, " k"], values: Float[ndarray, "k 3"], count: int) -> Float[ndarray, "n 3"]:
+def sum_at(index: Int[ndarray, " k"], values: Float[ndarray, "k 3"], count: int) -> Float[ndarray, "n 3"]:
+    """Rows summed where their index says."""
     return np.stack([np.bincount(index, values[:, k], minlength=count) for k in range(3)], axis=1)

@@ -31,8 +31,6 @@ class Motion:
         source: Mesh,
         times: Sequence[float],
         points: Sequence[Float32[ndarray, "points 3"]],
-        *,
-        device: str,
     ):
         self.times, self.keys = [float(t) for t in times], list(points)
         self.frame = Frame.of(source.points)
@@ -54,8 +52,7 @@ class Motion:
         self.mass = diags(self.anchor * scale * self.area)
         self.factors = solver((self.rigid.laplacian + self.mass).tocsr())
         turns = [np.broadcast_to(np.eye(3), (count, 3, 3)).copy()]
-        for placed in self.placed[1:]:
-            turns.append(self.rigid.fit(placed))
+        turns += [self.rigid.fit(placed) for placed in self.placed[1:]]
         self.turns = [Rotation.from_matrix(t) for t in turns]
         self.steps = [(a.inv() * b).as_rotvec() for a, b in zip(self.turns, self.turns[1:], strict=False)]
 

@@ -33,7 +33,7 @@ def limb(rings: int, around: int, bend: float, colored: bool = False) -> Mesh:
     if colored:
         colors = (127 + 120 * np.sin(3 * points + [0, 1, 2])).astype(np.uint8)
     t = bend * np.clip(points[:, 2] + 0.3, 0, 0.6) / 0.6
-    x, y, h = points.T
+    h = points[:, 2]
     pivot = np.stack([h * 0, h * 0, np.clip(h, -0.3, 0.3)], axis=1)
     r = points - pivot
     sin, cos = np.sin(t), np.cos(t)

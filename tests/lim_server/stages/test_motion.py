@@ -12,7 +12,7 @@ BENDS, TIMES = (0.0, 0.7, 1.1, 0.6), (1.0, 9.0, 15.0, 25.0)
 @pytest.fixture(scope="module")
 def motion() -> Motion:
     keys = [limb(24, 16, bend).points for bend in BENDS]
-    return Motion(limb(24, 16, 0.0), TIMES, keys, device="cpu")
+    return Motion(limb(24, 16, 0.0), TIMES, keys)
 
 
 def lengths(points: np.ndarray) -> np.ndarray:
@@ -43,7 +43,7 @@ def test_derivatives_are_those_of_the_points(motion: Motion) -> None:
 
 def test_limb_swings_on_an_arc() -> None:
     a, b = limb(24, 16, 0.0), limb(24, 16, 1.4)
-    motion = Motion(a, (0.0, 10.0), (a.points, b.points), device="cpu")
+    motion = Motion(a, (0.0, 10.0), (a.points, b.points))
     mean = (lengths(a.points) + lengths(b.points)) / 2
     turned = np.abs(lengths(motion.at(5.0)) - mean).sum()
     straight = np.abs(lengths((a.points + b.points) / 2) - mean).sum()
@@ -53,13 +53,13 @@ def test_limb_swings_on_an_arc() -> None:
 def test_rigid_turn_stays_rigid() -> None:
     a = limb(12, 8, 0.3)
     turn = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]], np.float32)
-    motion = Motion(a, (0.0, 4.0), (a.points, a.points @ turn.T + np.float32([5, 0, 0])), device="cpu")
+    motion = Motion(a, (0.0, 4.0), (a.points, a.points @ turn.T + np.float32([5, 0, 0])))
     half = np.sqrt(0.5) * np.array([[1, -1, 0], [1, 1, 0], [0, 0, 2**0.5]])
     assert np.allclose(np.ptp(motion.at(2.0) @ half, axis=0), np.ptp(a.points, axis=0), atol=0.02)
 
 
 def test_one_key_stands_still() -> None:
     a = limb(8, 6, 0.0)
-    motion = Motion(a, (3.0,), (a.points,), device="cpu")
+    motion = Motion(a, (3.0,), (a.points,))
     assert np.array_equal(motion.at(3.0), a.points)
     assert not np.any(motion.derivatives(3.0)[0])

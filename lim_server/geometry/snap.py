@@ -1,0 +1,21 @@
+"""Onto the surface, where it is near and faces the same way."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from lim_server.geometry.closest import Surface
+from lim_server.geometry.normals import face_normals, vertex_normals
+from lim_server.geometry.shape import Shape
+
+NEAR, FACING = 0.01, 0.3
+
+
+def snap(source: Shape, target: Shape, points: Float[ndarray, "n 3"]) -> Float[ndarray, "n 3"]:
+    """Points moved to the target's closest point; those farther than a hundredth of the diagonal stay."""
+    hits = Surface(target.points, target.triangles).closest(points)
+    facing = face_normals(target.points, target.triangles)[hits.triangle] * vertex_normals(points, source.triangles)
+    near = (hits.distance < NEAR) & (facing.sum(axis=1) > FACING)
+    return np.where(near[:, None], hits.points, points)

@@ -1,0 +1,110 @@
+"""Where the coarse fit starts from: as the source stands, turned as a whole, part by part, as it last was.
+
+A fit finds the nearest valley; these are the valleys worth looking into. Which one it was, the cost tells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from lim_server.geometry.coarse import Problem, Schedule
+from lim_server.geometry.parts import MOST_PARTS, Parts, choose, moves
+from lim_server.geometry.rigid import Samples, poses
+from lim_server.geometry.rotations import rotations
+from lim_server.geometry.side import Side
+
+FEW = 250
+APART, ALIKE, MOST_POSES = 35.0, 1.4, 3
+NEAR = Schedule(width=(0.04, 0.012), stiff=(3.0, 0.6), facing=(1.0, 1.0), look=(2.0, 2.0))
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """A pose of the graph's nodes and how to go on from it."""
+
+    name: str
+    turn: Float[Tensor, "k 3 3"]
+    place: Float[Tensor, "k 3"]
+    schedule: Schedule
+
+
+def starts(problem: Problem, source: Side, target: Side, last: Float[ndarray, "n 3"] | None) -> list[Start]:
+    """All starts for one keyframe; `last` are the source's points at the keyframe before."""
+    turn, shift, cost = poses(_few(problem), _few_of_target(problem), problem.unlike[:FEW, :FEW])
+    kept = _different(turn, cost)
+    out = [_whole(f"turned {_degrees(turn[i]):.0f}", problem, turn[i], shift[i]) for i in kept]
+    still = torch.eye(3, dtype=turn.dtype, device=turn.device)
+    if all(_degrees(turn[i]) > APART for i in kept):
+        off = problem.target_share @ problem.target - problem.share @ problem.rest
+        out.append(_whole("as it stands", problem, still, off))
+    if last is not None:
+        out.append(_as_last(problem, source, last))
+    by_parts = _part_by_part(problem, source, target, turn[0], shift[0])
+    return out if by_parts is None else [*out, by_parts]
+
+
+def _few(problem: Problem) -> Samples:
+    return Samples(problem.rest, problem.normals, problem.share).first(FEW)
+
+
+def _few_of_target(problem: Problem) -> Samples:
+    return Samples(problem.target, problem.target_normals, problem.target_share).first(FEW)
+
+
+def _different(turn: Float[Tensor, "h 3 3"], cost: Float[Tensor, " h"]) -> list[int]:
+    """Of the poses, cheapest first, those that are not much dearer than the first and well apart."""
+    kept: list[int] = []
+    for i in range(len(turn)):
+        if float(cost[i]) > ALIKE * float(cost[0]) or len(kept) == MOST_POSES:
+            break
+        if all(_degrees(turn[i] @ turn[j].T) > APART for j in kept):
+            kept.append(i)
+    return kept
+
+
+def _degrees(turn: Float[Tensor, "3 3"]) -> float:
+    return float(torch.rad2deg(torch.arccos(((turn.trace() - 1) / 2).clamp(-1, 1))))
+
+
+def _whole(name: str, problem: Problem, turn: Float[Tensor, "3 3"], shift: Float[Tensor, 3]) -> Start:
+    return Start(name, turn.expand(len(problem.nodes), 3, 3), problem.nodes @ turn.T + shift, Schedule())
+
+
+def _as_last(problem: Problem, source: Side, last: Float[ndarray, "n 3"]) -> Start:
+    """The pose of the keyframe before: each node as the points it carries went."""
+    graph, points = source.graph, source.cover.blend @ last
+    carry = graph.weights.T.multiply(source.cover.area + 1e-9).tocsr()
+    carry = carry.multiply(1 / np.maximum(np.asarray(carry.sum(axis=1)), 1e-18)).tocsr()
+    rest = source.cover.points
+    outer = (points[:, :, None] * rest[:, None]).reshape(len(rest), 9)
+    spread = (carry @ outer).reshape(-1, 3, 3) - (carry @ points)[:, :, None] * (carry @ rest)[:, None]
+    turn = rotations(torch.as_tensor(spread + 1e-9 * np.eye(3)))
+    return Start("as before", turn.to(problem.rest), torch.as_tensor(points[graph.nodes]).to(problem.rest), NEAR)
+
+
+def _part_by_part(
+    problem: Problem, source: Side, target: Side, turn: Float[Tensor, "3 3"], shift: Float[Tensor, 3]
+) -> Start | None:
+    """Every connected part laid on the target's as if rigid; None for a thing of one or two parts, or of too many."""
+    part = source.cover.part[source.graph.nodes]
+    if not 3 <= len(np.unique(part)) <= MOST_PARTS:
+        return None
+    colored = source.cover.colors is not None and target.cover.colors is not None
+    one, other = Parts.of(source.cover, colored=colored), Parts.of(target.cover, colored=colored)
+    candidates = moves(one, other, str(problem.rest.device))
+    whole, off = turn.cpu().double().numpy(), shift.cpu().double().numpy()
+    label = choose(one, candidates, whole, off)
+    nodes = source.cover.points[source.graph.nodes]
+    turns, places = np.tile(whole, (len(nodes), 1, 1)), nodes @ whole.T + off
+    for name, moved, chosen in zip(one.names, candidates, label, strict=True):
+        mine = part == name
+        turns[mine] = moved.turn[chosen]
+        places[mine] = nodes[mine] @ moved.turn[chosen].T + moved.shift[chosen]
+    turned, placed = (torch.as_tensor(x).to(problem.rest) for x in (turns, places))
+    return Start("part by part", turned, placed, NEAR)
