@@ -44,6 +44,13 @@ $(BLENDER)/installed: constraints-blender.txt
 	$(BLENDER)/bin/pip install --quiet --disable-pip-version-check --requirement constraints-blender.txt
 	@touch $@
 
+# Pythons that Houdinis have, to try the light side in: python3.10 and python3.13 must be on the path.
+.venv-light-3.10:
+	python3.10 -m venv $@ && $@/bin/pip install --quiet --disable-pip-version-check numpy==1.24.4 pyzmq==26.4.0 msgpack
+
+.venv-light-3.13:
+	python3.13 -m venv $@ && $@/bin/pip install --quiet --disable-pip-version-check numpy pyzmq msgpack
+
 test-blender: setup $(BLENDER)/installed
 	$(BIN)/python tests/blender/run.py $(BLENDER)/bin/python
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lim_cli.output import Chunked, Whole
 from lim_cli.output import Shot as Frames
@@ -16,6 +16,9 @@ from lim_client.job import Job
 from lim_protocol import records
 from lim_protocol.types import Keyframe, Mesh
 from lim_usd.source import Source, UpAxis
+
+if TYPE_CHECKING:
+    from lim_cli.progress import Reporter
 
 Tick = Callable[[float, str], None]
 
@@ -44,14 +47,19 @@ class Shot:
     chunks: str | None = None
 
 
-def write_shot(shot: Shot, connect: Callable[[], Connection], tick: Tick) -> dict[str, Any]:
+def write_shot(shot: Shot, connect: Callable[[], Connection], report: Reporter) -> dict[str, Any]:
     """Track and write. Returns what `lim track --json` prints.
 
-    tick  called many times a second; may raise to give up: then nothing half-written stays
+    report  told many times a second how far it is; may raise to give up: then nothing half-written stays
 
-    Raises BadInput, ServerError, OutputError, DiskError, or what `tick` raises.
+    Raises BadInput, ServerError, OutputError, DiskError, or what `report` raises.
     """
-    told = Told(tick)
+    notes: list[str] = []
+
+    def note(text: str) -> None:
+        notes.append(text)
+        report.note(text)
+
     keyframes = [
         Keyframe(time, records.unpack_mesh(memoryview(record)), f"frame {time:g}")
         for time, record in zip(shot.times, shot.packed)
@@ -60,8 +68,8 @@ def write_shot(shot: Shot, connect: Callable[[], Connection], tick: Tick) -> dic
     frames = Frames(shot.frames, shot.params["fps"], shot.params["velocities"])
     out: Whole | Chunked = Whole(shot.out, split=False, flat=False)
     if shot.chunk:
-        out = Chunked(shot.out, False, shot.chunk, shot.chunks, told.note)
-    tracking = Tracking(keyframes, source, frames, shot.params, Clock(), told, told.notes)
+        out = Chunked(shot.out, False, shot.chunk, shot.chunks, note)
+    tracking = Tracking(keyframes, source, frames, shot.params, Clock(), report, notes)
     tracking.run(out, lambda: nullcontext(connect()))
     return tracking.result(shot.out)
 
@@ -70,15 +78,15 @@ class Told:
     """The Reporter of `lim track`, for whoever waits in Houdini."""
 
     def __init__(self, tick: Tick) -> None:
-        self.tick, self.notes = tick, list[str]()
+        self.tick = tick
 
     def stage(self, name: str) -> None:
         """Something else is being done now."""
         self.tick(-1.0, name)
 
     def note(self, text: str) -> None:
-        """Something to know, for the result."""
-        self.notes.append(text)
+        """Something to know."""
+        self.tick(-1.0, text)
 
     def frame(self, at: float, done: int, total: int) -> None:
         """A frame was written."""

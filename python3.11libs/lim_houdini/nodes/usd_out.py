@@ -20,7 +20,7 @@ from lim_houdini.keys import read_keys
 from lim_houdini.nodes.track import interruptable
 from lim_houdini.settings import KeySettings, Settings, number, numbers, text
 from lim_houdini.tracking import Tracked, job_params
-from lim_houdini.writing import Shot, Tick, write_shot
+from lim_houdini.writing import Shot, Tick, Told, write_shot
 from lim_usd.source import UpAxis
 
 TRACK = "lim::track"
@@ -49,7 +49,7 @@ class Writing(threading.Thread):
                 raise Stopped("stopped; nothing of it stays")
 
         try:
-            self.result = write_shot(self.shot, lambda: self.connection, tick)
+            self.result = write_shot(self.shot, lambda: self.connection, Told(tick))
         except Exception as error:
             plain = isinstance(error, Stopped) or is_expected(error)
             self.error = str(error) if plain else f"{type(error).__name__}: {error}"
@@ -83,7 +83,7 @@ def write(kwargs: dict[str, Any]) -> None:
     """Button: write, and wait for it."""
     with told(), interruptable("LIM USD Out") as tick:
         shot, settings = shot_of(kwargs["node"], tick)
-        write_shot(shot, lambda: servers.connect(settings.server, settings.patience, tick), tick)
+        write_shot(shot, lambda: servers.connect(settings.server, settings.patience, tick), Told(tick))
     background.status(f"{kwargs['node'].name()}: wrote {shot.out}")
 
 
