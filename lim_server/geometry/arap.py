@@ -17,6 +17,10 @@ def rotations(m: Float[ndarray, "n 3 3"]) -> Float[ndarray, "n 3 3"]:
     return u @ v
 
 
+TIE = 0.1
+"""Weight of an edge that is not the mesh's own; a cotangent of an even triangle is 0.58."""
+
+
 class Rigidity:
     """The energy, its Laplacian and the pieces of a local/global step.
 
@@ -36,7 +40,7 @@ class Rigidity:
         self.weights = np.maximum(sum_.data, 0.05)
         if extra is not None and len(extra):
             self.edges = np.concatenate([self.edges, extra])
-            self.weights = np.concatenate([self.weights, np.full(len(extra), 0.1)])
+            self.weights = np.concatenate([self.weights, np.full(len(extra), TIE)])
         self.rest = rest
         self.vectors = rest[self.edges[:, 1]] - rest[self.edges[:, 0]]
         i, j = self.edges.T

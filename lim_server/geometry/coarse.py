@@ -20,12 +20,17 @@ from lim_server.geometry.transport import shares
 
 ANCHOR = 1e-7
 BEND = 0.1
+LEVER = 0.05
+"""A linked part turns with the other as if it held on to it over this length."""
 ROUNDS = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What all guesses share. Lengths in diagonals of the source; shares sum to one; unlike is about 1 for a match."""
+    """What all guesses share. Lengths in diagonals of the source; shares sum to one; unlike is about 1 for a match.
+
+    links, joints, held: nodes of two parts that are linked, where, and the share of the smaller part
+    """
 
     rest: Float[Tensor, "n 3"]
     normals: Float[Tensor, "n 3"]
@@ -35,6 +40,7 @@ class Problem:
     edges: Int[Tensor, "e 2"]
     links: Int[Tensor, "l 2"]
     joints: Float[Tensor, "l 3"]
+    held: Float[Tensor, " l"]
     target: Float[Tensor, "m 3"]
     target_normals: Float[Tensor, "m 3"]
     target_share: Float[Tensor, " m"]
@@ -113,10 +119,20 @@ class Guesses:
         apart = torch.cdist(self.points(), p.target.expand(len(self.place), -1, -1))
         cost = 0.5 * (apart / width) ** 2 + 2 * (1 - self.normals() @ p.target_normals.T) + p.unlike
         here, there = cost.amin(2).clamp(max=12), cost.amin(1).clamp(max=12)
-        return (p.share * here).sum(1) + (p.target_share * there).sum(1)
+        torn = 0.5 * (torch.linalg.vector_norm(self._tear(), dim=-1) / width) ** 2
+        return (p.share * here).sum(1) + (p.target_share * there).sum(1) + (p.held * torn.clamp(max=12)).sum(1)
 
     def _carried(self, turn: Float[Tensor, "h k 3 3"]) -> Float[Tensor, "h n 3"]:
         return self.arm @ turn.transpose(2, 3).reshape(len(turn), -1, 3)
+
+    def _tear(self) -> Float[Tensor, "h l 3"]:
+        """How far the two ends of each link have come apart."""
+        one, other = self.problem.links.T
+        ends = [
+            self.place[:, node] + (self.turn[:, node] @ lever[..., None])[..., 0]
+            for node, lever in zip((one, other), self.levers, strict=True)
+        ]
+        return ends[1] - ends[0]
 
     def _match(self, now: _Now) -> tuple[Float[Tensor, "h n 1"], Float[Tensor, "h n 3"]]:
         """Weight of every sample, and that times where it should be."""
@@ -141,6 +157,7 @@ class Guesses:
         matrix = p.weights.T @ (weight * p.weights) + now.stiff * self.hold + tie * self.tie
         factors = torch.linalg.cholesky(matrix + ANCHOR * torch.eye(len(p.nodes), device=p.rest.device))
         neighbour = (BEND * self.per_edge * now.stiff * (self.bones**2).sum(-1)[:, None])[..., None]
+        follow = BEND * self.per_edge * tie[..., None] * LEVER**2
         for _ in range(ROUNDS):
             turn = self.turn
             right = p.weights.T @ (goal - weight * self._carried(turn)) + ANCHOR * self.place
@@ -155,6 +172,7 @@ class Guesses:
             lever = self.arm.T @ (goal - weight * (p.weights @ self.place))
             spin = lever.reshape(h, -1, 3, 3).transpose(2, 3)
             spin = spin.index_add(1, a, outer + neighbour * turn[:, b]).index_add(1, b, outer + neighbour * turn[:, a])
+            spin = spin.index_add(1, one, follow * turn[:, other]).index_add(1, other, follow * turn[:, one])
             self.turn = rotations(spin + 1e-9 * turn)
 
 

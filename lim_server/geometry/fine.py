@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 
 from lim_server.geometry.arap import Rigidity, solve, solver
 from lim_server.geometry.closest import nearest_blend
+from lim_server.geometry.contacts import ties
 from lim_server.geometry.normals import face_normals, vertex_normals
 from lim_server.geometry.shape import Shape
 from lim_server.geometry.spread import Spread
@@ -33,7 +34,7 @@ class Fine:
 
     def __init__(self, source: Shape):
         self.source = source
-        self.rigid = Rigidity(source.points, source.triangles)
+        self.rigid = Rigidity(source.points, source.triangles, ties(source))
         self.spread = Spread.of(source, MINE)
         self.resist = 0.1 / max(float(source.area.sum()), 1e-12)
 

@@ -8,22 +8,12 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import dijkstra, minimum_spanning_tree
+from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
+from lim_server.geometry.contacts import Contacts
 from lim_server.geometry.cover import Cover
-
-
-def farthest_points(points: Float[ndarray, "m d"], count: int) -> Int[ndarray, " k"]:
-    """Indices of points, each the farthest from all before it; the first is the farthest from the mean."""
-    count = min(count, len(points))
-    chosen = np.empty(count, np.int64)
-    chosen[0] = np.argmax(((points - points.mean(axis=0)) ** 2).sum(axis=1))
-    nearest = np.full(len(points), np.inf)
-    for k in range(1, count):
-        nearest = np.minimum(nearest, ((points - points[chosen[k - 1]]) ** 2).sum(axis=1))
-        chosen[k] = np.argmax(nearest)
-    return chosen
+from lim_server.geometry.farthest import farthest_points
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +48,7 @@ class Graph:
         touch = (weights.T @ weights).tocoo()
         pair = np.stack([touch.row, touch.col], axis=1)[touch.row < touch.col]
         pair = pair[cover.part[chosen[pair[:, 0]]] == cover.part[chosen[pair[:, 1]]]]
-        links, joints = _links(cover, weights, chosen)
+        links, joints = _links(cover, weights)
         return cls(samples_, chosen, weights, pair.astype(np.int64), links, joints)
 
 
@@ -100,30 +90,13 @@ def _shares(cover: Cover, chosen: Int[ndarray, " k"], closest: int = 6) -> csr_m
     return csr_matrix((w[keep], (row[keep], near[keep])), shape=(count, len(chosen)))
 
 
-def _links(
-    cover: Cover, weights: csr_matrix, chosen: Int[ndarray, " k"]
-) -> tuple[Int[ndarray, "l 2"], Float[ndarray, "l 3"]]:
-    """A spanning tree over the parts by the smallest gap between them, each with its strongest nodes there."""
-    parts = cover.part[chosen]
-    names = np.unique(parts)
-    if len(names) == 1:
+def _links(cover: Cover, weights: csr_matrix) -> tuple[Int[ndarray, "l 2"], Float[ndarray, "l 3"]]:
+    """The fewest contacts that hold all parts together, each between the strongest nodes there."""
+    closest = [contact.pairs[0] for contact in Contacts(cover.points, cover.part, cover.area).tree()]
+    if not closest:
         return np.zeros((0, 2), np.int64), np.zeros((0, 3))
-    trees = {p: np.flatnonzero(cover.part == p) for p in names}
-    kd = {p: cKDTree(cover.points[i]) for p, i in trees.items()}
-    gap = np.zeros((len(names), len(names)))
-    where = {}
-    for a in range(len(names)):
-        for b in range(a + 1, len(names)):
-            pa, pb = names[a], names[b]
-            d, j = kd[pb].query(cover.points[trees[pa]])
-            i = int(np.argmin(d))
-            gap[a, b] = d[i] + 1e-6
-            where[a, b] = trees[pa][i], trees[pb][j[i]]
-    tree = minimum_spanning_tree(csr_matrix(gap)).tocoo()
     strongest = np.asarray(weights.argmax(axis=1)).ravel()
-    links, joints = [], []
-    for a, b in zip(tree.row, tree.col, strict=True):
-        i, j = where[a, b]
-        links.append((strongest[i], strongest[j]))
-        joints.append((cover.points[i] + cover.points[j]) / 2)
-    return np.array(links, np.int64), np.array(joints)
+    pairs = np.stack(closest)
+    links, joints = strongest[pairs], cover.points[pairs].mean(axis=1)
+    across = links[:, 0] != links[:, 1]
+    return links[across], joints[across]

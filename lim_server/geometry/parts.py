@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
-from scipy.spatial import cKDTree
 from torch import Tensor
 
+from lim_server.geometry.contacts import PLACES, Contacts
 from lim_server.geometry.cover import Cover
-from lim_server.geometry.graph import farthest_points
+from lim_server.geometry.farthest import farthest_points
 from lim_server.geometry.rigid import quarter_turns
 from lim_server.geometry.rotations import rotations
 
@@ -234,26 +234,15 @@ def _strain(a: Moves, b: Moves, at: Float[ndarray, "k 3"], gap: float, most: int
     return out
 
 
-def _joints(
-    one: Parts, reach: float = 0.05, places: int = 4
-) -> dict[tuple[int, int], tuple[Float[ndarray, "k 3"], float]]:
+def _joints(one: Parts) -> dict[tuple[int, int], tuple[Float[ndarray, "k 3"], float]]:
     """Pairs of parts that touch or nearly do, with a few points between them and the gap."""
-    points = [one.cover.points[one.cover.part == p] for p in one.names]
-    trees = [cKDTree(p) for p in points]
-    low, high = np.stack([p.min(axis=0) for p in points]), np.stack([p.max(axis=0) for p in points])
+    cover, number = one.cover, {int(name): i for i, name in enumerate(one.names)}
     out = {}
-    for a in range(len(points)):
-        far = np.maximum(low[a] - high, low - high[a]).max(axis=1)
-        for b in np.flatnonzero(far < reach):
-            if b <= a:
-                continue
-            small, large = (a, b) if len(points[a]) < len(points[b]) else (b, a)
-            gap, to = trees[large].query(points[small], distance_upper_bound=reach)
-            least = float(gap.min())
-            if np.isfinite(least):
-                near = np.flatnonzero(gap <= least + 0.015)
-                middle = (points[small][near] + points[large][to[near]]) / 2
-                out[a, int(b)] = np.resize(middle[farthest_points(middle, places)], (places, 3)), least
+    for contact in Contacts(cover.points, cover.part, cover.area).near.values():
+        if all(p in number for p in contact.parts):
+            a, b = sorted(number[p] for p in contact.parts)
+            middle = cover.points[contact.pairs].mean(axis=1)
+            out[a, b] = np.resize(middle, (PLACES, 3)), contact.gap
     return out
 
 

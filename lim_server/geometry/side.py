@@ -52,6 +52,13 @@ class Side:
         """The samples' directions."""
         return self.cover.normals[self.graph.samples]
 
+    @property
+    def held(self) -> Float[ndarray, " l"]:
+        """Of each of the graph's links the share of the surface that the smaller of its two parts has."""
+        area = np.bincount(self.cover.part, self.cover.area)
+        smaller: Float[ndarray, " l"] = area[self.cover.part[self.graph.nodes[self.graph.links]]].min(axis=1)
+        return smaller / area.sum()
+
     def carried(self, turn: Float[ndarray, "k 3 3"], place: Float[ndarray, "k 3"]) -> Float[ndarray, "n 3"]:
         """The shape's points where the graph takes them whose nodes are turned and placed so."""
         rest, nodes = self.shape.points, self.cover.points[self.graph.nodes]

@@ -11,15 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Float32
 from numpy import ndarray
-from scipy.sparse import csr_matrix, diags
-from scipy.sparse.csgraph import minimum_spanning_tree
-from scipy.spatial import cKDTree
+from scipy.sparse import diags
 from scipy.spatial.transform import Rotation
 
 from lim_protocol.types import Mesh
 from lim_server.geometry.arap import Rigidity, solve, solver
+from lim_server.geometry.contacts import ties
 from lim_server.geometry.shape import Frame, Shape
 
 
@@ -44,7 +43,7 @@ class Motion:
         ]
         # what a point lost by welding: zero but for seams that a key pulled apart
         self.apart = [self.frame.apply(p) - w[self.welded] for p, w in zip(self.keys, self.placed, strict=True)]
-        self.rigid = Rigidity(shape.points, shape.triangles, _bridges(shape))
+        self.rigid = Rigidity(shape.points, shape.triangles, ties(shape))
         self.area = shape.area + max(1e-4 * shape.area.sum(), 1e-12) / count
         self.area /= self.area.sum()
         self.anchor = 1e-4
@@ -160,22 +159,3 @@ class Motion:
         if there is None:
             there = 1.5 * own - 0.5 * here
         return here, there
-
-
-def _bridges(shape: Shape) -> Int[ndarray, "b 2"]:
-    """Edges that hold the parts together: a spanning tree by the smallest gap, three points wide."""
-    names = np.unique(shape.part)
-    if len(names) == 1 or len(names) > 400:
-        return np.zeros((0, 2), np.int64)
-    inside = [np.flatnonzero(shape.part == p) for p in names]
-    trees = [cKDTree(shape.points[i]) for i in inside]
-    gap = np.zeros((len(names), len(names)))
-    where = {}
-    for a in range(len(names)):
-        for b in range(a + 1, len(names)):
-            d, j = trees[b].query(shape.points[inside[a]])
-            near = np.argsort(d, kind="stable")[:3]
-            gap[a, b] = d[near[0]] + 1e-6
-            where[a, b] = np.stack([inside[a][near], inside[b][j[near]]], axis=1)
-    tree = minimum_spanning_tree(csr_matrix(gap)).tocoo()
-    return np.concatenate([where[a, b] for a, b in zip(tree.row, tree.col, strict=True)])

@@ -132,6 +132,7 @@ def problem_of(source: Side, target: Side, device: str) -> Problem:
         edges=torch.as_tensor(graph.edges, device=device),
         links=torch.as_tensor(graph.links, device=device),
         joints=tensor(graph.joints),
+        held=tensor(source.held),
         target=tensor(target.points),
         target_normals=tensor(target.normals),
         target_share=tensor(target.share),
