@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from lim_cli.errors import BadInput
@@ -41,6 +42,15 @@ def listed_frames(text: str, option: str) -> list[float]:
 def parse_frames(text: str, option: str = "--frames") -> tuple[float, ...]:
     """The frames of `text`, sorted, each once. Errors as in `listed_frames`."""
     return tuple(sorted(set(listed_frames(text, option))))
+
+
+def shot_frames(keys: Sequence[float], frames: str | None, hold: bool) -> tuple[float, ...]:
+    """The frames to write; without words for them, every whole frame between the first key and the last, and keys."""
+    if frames is None:
+        return tuple(sorted({*keys, *map(float, range(math.ceil(keys[0]), math.floor(keys[-1]) + 1))}))
+    asked = parse_frames(frames)
+    within(asked, keys[0], keys[-1], hold)
+    return asked
 
 
 def within(times: Iterable[float], first: float, last: float, hold: bool = False) -> tuple[float, ...]:

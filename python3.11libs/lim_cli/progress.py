@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -81,6 +82,21 @@ class Lines:
         print(f"lim: {text}", file=sys.stderr, flush=True)
 
 
+class Session(Lines):
+    """Lines, and what a farm's session reads from standard output (Open Job Description)."""
+
+    def stage(self, name: str) -> None:
+        """Also the session's status."""
+        if name != self.shown:
+            print(f"openjd_status: {name}", flush=True)
+        super().stage(name)
+
+    def frame(self, at: float, done: int, total: int) -> None:
+        """Also the session's progress."""
+        print(f"openjd_progress: {100 * done / total:.1f}", flush=True)
+        super().frame(at, done, total)
+
+
 class Bar:
     """A live bar: stage, count, rate, time left."""
 
@@ -129,6 +145,8 @@ def reporter(quiet: bool) -> Iterator[Reporter]:
     """The right one for where stderr goes."""
     if quiet:
         yield Silence()
+    elif os.environ.get("LIM_PROGRESS") == "openjd":
+        yield Session()
     elif sys.stderr.isatty():
         bar = Bar()
         with bar.progress:

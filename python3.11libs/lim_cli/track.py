@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lim_cli.errors import BadInput
-from lim_cli.frames import parse_frames, within
+from lim_cli.frames import shot_frames
 from lim_cli.keyframes import Loaded, load_keyframes
 from lim_cli.output import Shot, output
 from lim_cli.progress import reporter
@@ -93,7 +93,7 @@ def track(
         with clock.of("read"):
             report.stage("reading keyframes")
             loaded = load_keyframes(keyframes, keys=keys, prim=prim, up_axis=up_axis, units=units)
-            asked = asked_frames(loaded, frames, hold)
+            asked = shot_frames([k.time for k in loaded.keyframes], frames, hold)
             params = job_params(loaded, fps, method, velocities, texture_size)
             source = said(textured(loaded.source, texture), loaded.notes)
             for note in loaded.notes:
@@ -104,16 +104,6 @@ def track(
         tracker.run(target, lambda: Connection(endpoint_of(server), client="lim track"))
     result = tracker.result(out)
     print(json.dumps(result, indent=1) if as_json else summary_text(result))
-
-
-def asked_frames(loaded: Loaded, frames: str | None, hold: bool) -> tuple[float, ...]:
-    """The frames to write; without words for them, every whole frame between the first key and the last, and keys."""
-    times = [k.time for k in loaded.keyframes]
-    if frames is None:
-        return tuple(sorted({*times, *map(float, range(math.ceil(times[0]), math.floor(times[-1]) + 1))}))
-    asked = parse_frames(frames)
-    within(asked, times[0], times[-1], hold)
-    return asked
 
 
 def job_params(loaded: Loaded, fps: float, method: str, velocities: bool, texture_size: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from typing import Any
 import hou
 
 from lim_cli.errors import BAD_INPUT, INTERRUPTED, Interrupted, exit_code_of
-from lim_cli.frames import parse_frames, within
+from lim_cli.frames import shot_frames
 from lim_cli.progress import Lines, Reporter, Silence
 from lim_houdini import servers
 from lim_houdini.errors import Refused
@@ -112,10 +112,7 @@ def opened(hip: str, path: str) -> hou.OpNode:
 
 def as_told(shot: Shot, told: argparse.Namespace) -> Shot:
     """The shot with what the options say differently. Raises BadInput."""
-    frames = shot.frames
-    if told.frames:
-        frames = parse_frames(told.frames)
-        within(frames, shot.times[0], shot.times[-1], told.hold)
+    frames = shot_frames(shot.times, told.frames, told.hold) if told.frames else shot.frames
     params = {**shot.params, "velocities": shot.params["velocities"] or told.velocities}
     out = Path(told.out) if told.out else shot.out
     return replace(shot, out=out, frames=frames, params=params, chunk=told.chunk or shot.chunk, chunks=told.chunks)

@@ -5,7 +5,6 @@ A ROP made of Python has no render of its own, so what writes is a button; on th
 
 from __future__ import annotations
 
-import math
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import hou
 
+from lim_cli.frames import shot_frames
 from lim_client.connection import Connection
 from lim_houdini import background, servers
 from lim_houdini.errors import Refused, is_expected, told
@@ -116,8 +116,7 @@ def track_shot(
     tracked.take(keys)
     params = job_params(keys, settings, velocities=switches["velocities"])
     params |= {"unwrap": switches["unwrap"] and keys.source.st is None, "quality": False}
-    first, last = keys.times[0], keys.times[-1]
-    asked = frames or tuple(sorted({*keys.times, *map(float, range(math.ceil(first), math.floor(last) + 1))}))
+    asked = frames or shot_frames(keys.times, None, hold=True)
     return Shot(keys.source, keys.times, keys.packed, params, asked, out, "Y", 1.0), settings
 
 
