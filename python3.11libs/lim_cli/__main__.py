@@ -18,7 +18,7 @@ def main() -> None:
         import typer
     except ImportError:
         sys.exit("lim: the command line needs more than the bare package. Install it with: pip install 'lim[cli]'")
-    from lim_cli import assemble, farm, houdini, keys, server, track, verify
+    from lim_cli import assemble, bake, farm, houdini, keys, server, track, verify
     from lim_protocol.memory import keep_freed_memory
 
     keep_freed_memory()
@@ -33,6 +33,7 @@ def main() -> None:
     app.command("track")(track.track)
     app.command("assemble")(assemble.assemble)
     app.command("verify")(verify.verify)
+    app.command("bake")(bake.bake)
     app.command("serve")(server.serve)
     app.command("status")(server.status)
     app.command("stop")(server.stop)

@@ -19,6 +19,7 @@ sys.path.insert(0, str(HERE.parent / "lim_usd"))
 from usd_assets import frames, jpeg, png, sheet, write, write_clips  # noqa: E402
 
 from lim_usd.assemble import assemble  # noqa: E402
+from lim_usd.bake import bake, bake_glb  # noqa: E402
 from lim_usd.color import linear  # noqa: E402
 from lim_usd.source import Source  # noqa: E402
 from lim_usd.verify.run import verify  # noqa: E402
@@ -46,6 +47,7 @@ def main(blender_python: str) -> int:
             else:
                 write(Path(folder) / f"{name}.usd", source, TIMES, **how)
             _save_truth(Path(folder) / f"{name}.npz", source)
+        _bake(Path(folder))
         return wrong | subprocess.run([blender_python, HERE / "check_imports.py", folder], check=False).returncode
 
 
@@ -63,20 +65,40 @@ def verify_exports(blender_python: str) -> int:
     return int(wrong)
 
 
-def _save_truth(path: Path, source: Source) -> None:
-    mesh, image = source.mesh, source.texture
-    np.savez(
-        path,
-        times=TIMES,
-        points=[frame.points for frame in frames(source, TIMES)],
-        face_indices=mesh.face_indices,
-        face_counts=mesh.face_counts,
-        st=mesh.st[mesh.st_indices],
-        colors=linear(mesh.colors)[mesh.face_indices],
-        up_axis=source.up_axis,
-        metres_per_unit=source.metres_per_unit,
-        image=np.frombuffer(image.data, np.uint8) if image else [],
+def _bake(folder: Path) -> None:
+    """An asset of one compact variant, and the same as glTF, each with its stated error."""
+    source = sheet(side=20, texture=png(size=64))
+    hidden = folder / "baked"
+    hidden.mkdir()
+    write(hidden / "baked.usd", source, TIMES)
+    made = bake(hidden / "baked.usd", 2e-3)
+    (folder / "bake.usda").write_text(
+        """#usda 1.0
+        (upAxis = "Y"; metersPerUnit = 0.01; startTimeCode = 1; endTimeCode = 8; timeCodesPerSecond = 24)
+        def "a" (references = @./baked/baked.usd@; variants = {string geoRep = "bake"}) {}"""
     )
+    size = np.ptp([frame.points for frame in frames(source, TIMES)], axis=(0, 1))
+    off = made.error_max * np.linalg.norm(size)
+    _save_truth(folder / "bake.npz", source, off=off)
+    bake_glb(hidden / "baked.usd", folder / "gltf.glb", 2e-3)
+    triangles = source.mesh.triangles().ravel()
+    _save_truth(folder / "gltf.npz", source, off=off, face_indices=triangles, times=np.arange(len(TIMES)))
+
+
+def _save_truth(path: Path, source: Source, **more: object) -> None:
+    mesh, image = source.mesh, source.texture
+    truth: dict[str, object] = {
+        "times": TIMES,
+        "points": [frame.points for frame in frames(source, TIMES)],
+        "face_indices": mesh.face_indices,
+        "face_counts": mesh.face_counts,
+        "st": mesh.st[mesh.st_indices],
+        "colors": linear(mesh.colors)[mesh.face_indices],
+        "up_axis": source.up_axis,
+        "metres_per_unit": source.metres_per_unit,
+        "image": np.frombuffer(image.data, np.uint8) if image else [],
+    }
+    np.savez(path, **{**truth, **more})
 
 
 if __name__ == "__main__":

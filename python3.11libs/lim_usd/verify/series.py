@@ -11,13 +11,14 @@ from lim_usd.verify.motion import Series
 
 # A jump turns the motion and turns it back at once. A start, a stop or a hit turns it once, however hard.
 _BACK = -0.4
-_JUMP, _JUMP_OVER_USUAL = 0.05, 6.0  # of the diagonal per frame; times the middle frame's
+_JUMP, _JUMP_OVER_USUAL = 0.05, 8.0  # of the diagonal per frame; times the middle frame's
 _SPIKE, _SPIKE_OVER_USUAL = 0.08, 8.0
 _END_JUMP = 0.25
 _FEW = 4.0  # the point that turns most over the mean: above it, some points jump and not the mesh
 
 _MOVES = 1e-4  # of the diagonal per frame
 _ABRUPT = 0.25  # of the usual step, right before and right after
+_ONWARDS = 0.5  # cosine between these two: else it is a turn, or a pose that is held
 _STEPPED = 0.3  # of the frames: whoever holds so many animates on twos
 _AGAIN = "Make these frames anew"
 
@@ -101,7 +102,7 @@ def _check_frozen(path: object, series: Series, findings: Findings) -> None:
         end = place
         while end < len(same) and same[end]:
             end += 1
-        abrupt = end < len(same) and step[place - 1] > usual and step[end] > usual and series.along[end] > 0
+        abrupt = end < len(same) and step[place - 1] > usual and step[end] > usual and series.along[end] > _ONWARDS
         for frozen in range(place, end) if abrupt else ():
             words = "stands still, between frames that move on"
             findings.add("frozen", path, words, _AGAIN, series.times[frozen])
