@@ -11,8 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy import ndarray
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import minimum_spanning_tree
 from torch import Tensor
 
 from lim_server.geometry.rotations import rotations
@@ -20,6 +24,8 @@ from lim_server.geometry.transport import shares
 
 ANCHOR = 1e-7
 BEND = 0.1
+SLACK = 2.0
+"""A link lets go where it is torn by more than this many widths."""
 LEVER = 0.05
 """A linked part turns with the other as if it held on to it over this length."""
 ROUNDS = 3
@@ -29,7 +35,8 @@ ROUNDS = 3
 class Problem:
     """What all guesses share. Lengths in diagonals of the source; shares sum to one; unlike is about 1 for a match.
 
-    links, joints, held: nodes of two parts that are linked, where, and the share of the smaller part
+    links, joints: nodes of two parts that touch or nearly do, and where; linked: which parts
+    held, grip: share of the smaller part, and how firmly the link holds (1 where they touch)
     """
 
     rest: Float[Tensor, "n 3"]
@@ -40,7 +47,9 @@ class Problem:
     edges: Int[Tensor, "e 2"]
     links: Int[Tensor, "l 2"]
     joints: Float[Tensor, "l 3"]
+    linked: Int[Tensor, "l 2"]
     held: Float[Tensor, " l"]
+    grip: Float[Tensor, " l"]
     target: Float[Tensor, "m 3"]
     target_normals: Float[Tensor, "m 3"]
     target_share: Float[Tensor, " m"]
@@ -91,8 +100,9 @@ class Guesses:
         self.bones = p.nodes[p.edges[:, 1]] - p.nodes[p.edges[:, 0]]
         self.levers = p.joints - p.nodes[p.links[:, 0]], p.joints - p.nodes[p.links[:, 1]]
         self.per_edge = 1.0 / max(len(p.edges), 1)
-        self.hold = _laplacian(p.edges, len(p.nodes), p.rest) * self.per_edge
-        self.tie = _laplacian(p.links, len(p.nodes), p.rest) * self.per_edge
+        bones = _incidence(p.edges, len(p.nodes), p.rest)
+        self.hold = self.per_edge * bones.T @ bones
+        self.ends = _incidence(p.links, len(p.nodes), p.rest)
         self.v: Float[Tensor, "h m 1"] | None = None
 
     def points(self) -> Float[Tensor, "h n 3"]:
@@ -119,11 +129,18 @@ class Guesses:
         apart = torch.cdist(self.points(), p.target.expand(len(self.place), -1, -1))
         cost = 0.5 * (apart / width) ** 2 + 2 * (1 - self.normals() @ p.target_normals.T) + p.unlike
         here, there = cost.amin(2).clamp(max=12), cost.amin(1).clamp(max=12)
-        torn = 0.5 * (torch.linalg.vector_norm(self._tear(), dim=-1) / width) ** 2
-        return (p.share * here).sum(1) + (p.target_share * there).sum(1) + (p.held * torn.clamp(max=12)).sum(1)
+        return (p.share * here).sum(1) + (p.target_share * there).sum(1) + self._torn(width)
 
     def _carried(self, turn: Float[Tensor, "h k 3 3"]) -> Float[Tensor, "h n 3"]:
         return self.arm @ turn.transpose(2, 3).reshape(len(turn), -1, 3)
+
+    def _torn(self, width: float) -> Float[Tensor, " h"]:
+        """What it costs to keep everything in one piece: the least torn links that would do."""
+        p = self.problem
+        tear = 0.5 * (torch.linalg.vector_norm(self._tear(), dim=-1) / width) ** 2
+        tear, held = tear.clamp(max=12).cpu().double().numpy(), p.held.cpu().double().numpy()
+        parts = p.linked.cpu().numpy()
+        return torch.tensor([_least(parts, t, held) for t in tear]).to(p.rest)
 
     def _tear(self) -> Float[Tensor, "h l 3"]:
         """How far the two ends of each link have come apart."""
@@ -153,17 +170,18 @@ class Guesses:
         p, h = self.problem, len(self.place)
         a, b = p.edges.T
         one, other = p.links.T
-        tie = now.stiff * now.link
-        matrix = p.weights.T @ (weight * p.weights) + now.stiff * self.hold + tie * self.tie
+        tear = (self._tear() ** 2).sum(-1, keepdim=True)
+        tie = self.per_edge * now.stiff * now.link * p.grip[:, None] / (1 + tear / (SLACK * now.width) ** 2) ** 2
+        matrix = p.weights.T @ (weight * p.weights) + now.stiff * self.hold + self.ends.T @ (tie * self.ends)
         factors = torch.linalg.cholesky(matrix + ANCHOR * torch.eye(len(p.nodes), device=p.rest.device))
         neighbour = (BEND * self.per_edge * now.stiff * (self.bones**2).sum(-1)[:, None])[..., None]
-        follow = BEND * self.per_edge * tie[..., None] * LEVER**2
+        follow = BEND * tie[..., None] * LEVER**2
         for _ in range(ROUNDS):
             turn = self.turn
             right = p.weights.T @ (goal - weight * self._carried(turn)) + ANCHOR * self.place
             half = 0.5 * self.per_edge * now.stiff * ((turn[:, a] + turn[:, b]) @ self.bones[..., None])[..., 0]
             off = (turn[:, one] @ self.levers[0][..., None] - turn[:, other] @ self.levers[1][..., None])[..., 0]
-            off = self.per_edge * tie * off
+            off = tie * off
             right = right.index_add(1, b, half).index_add(1, a, -half)
             right = right.index_add(1, other, off).index_add(1, one, -off)
             self.place = torch.cholesky_solve(right, factors)
@@ -176,9 +194,22 @@ class Guesses:
             self.turn = rotations(spin + 1e-9 * turn)
 
 
-def _laplacian(pairs: Int[Tensor, "e 2"], count: int, like: Tensor) -> Float[Tensor, "k k"]:
-    out = torch.zeros(count, count, dtype=like.dtype, device=like.device)
-    ones = torch.ones(len(pairs), dtype=like.dtype, device=like.device)
-    for a, b, sign in ((0, 0, 1), (1, 1, 1), (0, 1, -1), (1, 0, -1)):
-        out.index_put_((pairs[:, a], pairs[:, b]), sign * ones, accumulate=True)
+def _incidence(pairs: Int[Tensor, "e 2"], count: int, like: Tensor) -> Float[Tensor, "e k"]:
+    out = torch.zeros(len(pairs), count, dtype=like.dtype, device=like.device)
+    rows = torch.arange(len(pairs), device=like.device)
+    out[rows, pairs[:, 1]], out[rows, pairs[:, 0]] = 1.0, -1.0
     return out
+
+
+def _least(parts: Int[ndarray, "l 2"], tear: Float[ndarray, " l"], held: Float[ndarray, " l"]) -> float:
+    """The sum over the least torn spanning tree of the parts, each link as heavy as its smaller part."""
+    if not len(parts):
+        return 0.0
+    names, at = np.unique(parts, return_inverse=True)
+    at = at.reshape(parts.shape)
+    cost = np.full((len(names), len(names)), np.inf)
+    np.minimum.at(cost, (at.min(axis=1), at.max(axis=1)), tear + 1e-6)
+    weight = np.zeros_like(cost)
+    weight[at.min(axis=1), at.max(axis=1)] = held
+    tree = minimum_spanning_tree(csr_matrix(np.where(np.isfinite(cost), cost, 0.0))).tocoo()
+    return float((tree.data * weight[tree.row, tree.col]).sum())

@@ -45,6 +45,10 @@ class Contacts:
         found = {(a, b): self._contact(a, b) for a, b in touching}
         self.near = {pair: c for pair, c in found.items() if c.gap < REACH}
 
+    def linking(self) -> list[Contact]:
+        """All close contacts and the far ones of the tree."""
+        return [*self.near.values(), *(c for c in self.tree() if c.gap >= REACH)]
+
     def tree(self) -> list[Contact]:
         """A spanning tree over the parts: close ones first, and whatever far ones it takes."""
         gap = self.at_least + REACH

@@ -39,9 +39,13 @@ class Fine:
         self.resist = 0.1 / max(float(source.area.sum()), 1e-12)
 
     def onto(
-        self, target: Shape, start: Float[ndarray, "n 3"], step: Callable[[str, int, int], None]
+        self,
+        target: Shape,
+        start: Float[ndarray, "n 3"],
+        trust: Float[ndarray, " n"],
+        step: Callable[[str, int, int], None],
     ) -> Float[ndarray, "n 3"]:
-        """Points of the source on the target, from a start that is roughly right."""
+        """Points of the source on the target, from a start that is roughly right; trust scales each point's pull."""
         there = Spread.of(target, THEIRS)
         colored = self.source.colors is not None and target.colors is not None
         goal = _Lifted(there, target.points, colored=colored)
@@ -52,6 +56,7 @@ class Fine:
             reach, stiff = (a * (b / a) ** done for a, b in (REACH, STIFF))
             here = _Lifted(self.spread, points, colored=colored)
             weight, carry, to = here.pull(goal, reach)
+            weight = weight * (self.spread.blend @ trust)
             matrix, right = _normal_equations(self.spread.blend, weight, carry @ target.points)
             weight, carry, to = goal.pull(here, reach)
             back, more = _normal_equations(carry, weight, to)

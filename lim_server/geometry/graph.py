@@ -15,6 +15,9 @@ from lim_server.geometry.contacts import Contacts
 from lim_server.geometry.cover import Cover
 from lim_server.geometry.farthest import farthest_points
 
+LOOSE = 0.02
+"""A gap as wide as this (diagonals) holds two parts together e times less firmly than touching does."""
+
 
 @dataclass(frozen=True, eq=False)
 class Graph:
@@ -25,7 +28,9 @@ class Graph:
     weights   [m, k] sparse   share of each node in each cover point, rows sum to one
     edges     int64   [e, 2]  neighbouring nodes on one part
     links     int64   [l, 2]  nodes of two parts that touch or nearly touch
+    linked    int64   [l, 2]  those parts
     joints    float64 [l, 3]  where they do
+    grip      float64 [l]     1 where they touch, less the wider the gap
     """
 
     samples: Int[ndarray, " s"]
@@ -33,7 +38,9 @@ class Graph:
     weights: csr_matrix
     edges: Int[ndarray, "e 2"]
     links: Int[ndarray, "l 2"]
+    linked: Int[ndarray, "l 2"]
     joints: Float[ndarray, "l 3"]
+    grip: Float[ndarray, " l"]
 
     @classmethod
     def of(cls, cover: Cover, nodes: int = 300, samples: int = 1000) -> Graph:
@@ -48,8 +55,7 @@ class Graph:
         touch = (weights.T @ weights).tocoo()
         pair = np.stack([touch.row, touch.col], axis=1)[touch.row < touch.col]
         pair = pair[cover.part[chosen[pair[:, 0]]] == cover.part[chosen[pair[:, 1]]]]
-        links, joints = _links(cover, weights)
-        return cls(samples_, chosen, weights, pair.astype(np.int64), links, joints)
+        return cls(samples_, chosen, weights, pair.astype(np.int64), *_links(cover, weights))
 
 
 def _unseen_parts(cover: Cover, chosen: Int[ndarray, " k"]) -> Int[ndarray, " p"]:
@@ -90,13 +96,19 @@ def _shares(cover: Cover, chosen: Int[ndarray, " k"], closest: int = 6) -> csr_m
     return csr_matrix((w[keep], (row[keep], near[keep])), shape=(count, len(chosen)))
 
 
-def _links(cover: Cover, weights: csr_matrix) -> tuple[Int[ndarray, "l 2"], Float[ndarray, "l 3"]]:
-    """The fewest contacts that hold all parts together, each between the strongest nodes there."""
-    closest = [contact.pairs[0] for contact in Contacts(cover.points, cover.part, cover.area).tree()]
-    if not closest:
-        return np.zeros((0, 2), np.int64), np.zeros((0, 3))
+def _links(
+    cover: Cover, weights: csr_matrix
+) -> tuple[Int[ndarray, "l 2"], Int[ndarray, "l 2"], Float[ndarray, "l 3"], Float[ndarray, " l"]]:
+    """Where parts touch or nearly do, and what else it takes to hold all together, each by the strongest nodes."""
+    contacts = Contacts(cover.points, cover.part, cover.area).linking()
+    if not contacts:
+        none = np.zeros((0, 2), np.int64)
+        return none, none, np.zeros((0, 3)), np.zeros(0)
     strongest = np.asarray(weights.argmax(axis=1)).ravel()
-    pairs = np.stack(closest)
+    pairs = np.concatenate([contact.pairs for contact in contacts])
+    each = np.array([len(contact.pairs) for contact in contacts])
+    grip = np.maximum(np.exp(-np.array([contact.gap for contact in contacts]) / LOOSE), 0.1) / each
     links, joints = strongest[pairs], cover.points[pairs].mean(axis=1)
     across = links[:, 0] != links[:, 1]
-    return links[across], joints[across]
+    parts = np.repeat([contact.parts for contact in contacts], each, axis=0)
+    return links[across], parts[across], joints[across], np.repeat(grip, each)[across]

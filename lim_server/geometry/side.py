@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.spatial import cKDTree
 
@@ -14,7 +14,9 @@ from lim_server.geometry.cover import Cover
 from lim_server.geometry.descriptors import Descriptors
 from lim_server.geometry.graph import Graph
 from lim_server.geometry.shape import Frame, Shape, sum_at
+from lim_server.geometry.visibility import seen
 
+LEAST_TRUST = 0.02
 LONGEST = 0.025
 """Longest edge of a cover, in diagonals."""
 
@@ -23,13 +25,17 @@ LONGEST = 0.025
 class Side:
     """The source or the target. Lengths in diagonals of the source.
 
-    share  float64 [s]  part of the surface that each of the graph's samples stands for; sums to one
+    nearest  int64 [m]    the graph's sample nearest to each point of the cover
+    share    float64 [s]  part of the surface that each of the graph's samples stands for; sums to one
+    seen     bool [s]     whether it can be seen from outside
     """
 
     shape: Shape
     cover: Cover
     graph: Graph
+    nearest: Int[ndarray, " m"]
     share: Float[ndarray, " s"]
+    seen: Bool[ndarray, " s"]
     look: Descriptors
 
     @classmethod
@@ -39,8 +45,10 @@ class Side:
         size = float(np.linalg.norm(np.ptp(shape.points, axis=0)))
         cover = Cover.of(shape, LONGEST * max(1.0, size))
         graph = Graph.of(cover)
-        share = _shares(cover, graph)
-        return cls(shape, cover, graph, share, Descriptors.of(cover, graph))
+        nearest = cKDTree(cover.points[graph.samples]).query(cover.points)[1]
+        area = np.bincount(nearest, cover.area, minlength=len(graph.samples)) + 1e-9
+        visible = seen(shape, cover.points[graph.samples], cover.normals[graph.samples])
+        return cls(shape, cover, graph, nearest, area / area.sum(), visible, Descriptors.of(cover, graph))
 
     @property
     def points(self) -> Float[ndarray, "s 3"]:
@@ -56,7 +64,7 @@ class Side:
     def held(self) -> Float[ndarray, " l"]:
         """Of each of the graph's links the share of the surface that the smaller of its two parts has."""
         area = np.bincount(self.cover.part, self.cover.area)
-        smaller: Float[ndarray, " l"] = area[self.cover.part[self.graph.nodes[self.graph.links]]].min(axis=1)
+        smaller: Float[ndarray, " l"] = area[self.graph.linked].min(axis=1)
         return smaller / area.sum()
 
     def carried(self, turn: Float[ndarray, "k 3 3"], place: Float[ndarray, "k 3"]) -> Float[ndarray, "n 3"]:
@@ -67,9 +75,10 @@ class Side:
         moved = np.einsum("eij,ej->ei", turn[own], rest[to] - nodes[own]) + place[own]
         return sum_at(to, weights.data[:, None] * moved, len(rest))
 
+    def trust_beside(self, other: Side) -> Float[ndarray, " s"]:
+        """How much of each sample the other side can hold.
 
-def _shares(cover: Cover, graph: Graph) -> Float[ndarray, " s"]:
-    nearest = cKDTree(cover.points[graph.samples]).query(cover.points)[1]
-    area = np.bincount(nearest, cover.area, minlength=len(graph.samples)) + 1e-9
-    share: Float[ndarray, " s"] = area / area.sum()
-    return share
+        A scan has no inner surfaces: what nobody sees counts only as far as the other side has hidden surface too.
+        """
+        mine, theirs = (float(side.share[~side.seen].sum()) for side in (self, other))
+        return np.where(self.seen, 1.0, np.clip(theirs / max(mine, 1e-9), LEAST_TRUST, 1.0))

@@ -45,8 +45,10 @@ def starts(problem: Problem, source: Side, target: Side, last: Float[ndarray, "n
         out.append(_whole("as it stands", problem, still, off))
     if last is not None:
         out.append(_as_last(problem, source, last))
-    by_parts = _part_by_part(problem, source, target, turn[0], shift[0])
-    return out if by_parts is None else [*out, by_parts]
+    mine, theirs = (len(np.unique(side.cover.part[side.graph.nodes])) for side in (source, target))
+    if 3 <= mine <= min(MOST_PARTS, 2 * theirs):
+        out += _part_by_part(problem, source, target, [(turn[i], shift[i]) for i in kept])
+    return out
 
 
 def _few(problem: Problem) -> Samples:
@@ -89,22 +91,21 @@ def _as_last(problem: Problem, source: Side, last: Float[ndarray, "n 3"]) -> Sta
 
 
 def _part_by_part(
-    problem: Problem, source: Side, target: Side, turn: Float[Tensor, "3 3"], shift: Float[Tensor, 3]
-) -> Start | None:
-    """Every connected part laid on the target's as if rigid; None for a thing of one or two parts, or of too many."""
-    part = source.cover.part[source.graph.nodes]
-    if not 3 <= len(np.unique(part)) <= MOST_PARTS:
-        return None
+    problem: Problem, source: Side, target: Side, wholes: list[tuple[Float[Tensor, "3 3"], Float[Tensor, 3]]]
+) -> list[Start]:
+    """Every connected part laid on the target's as if rigid, once for each pose of the whole."""
     colored = source.cover.colors is not None and target.cover.colors is not None
     one, other = Parts.of(source.cover, colored=colored), Parts.of(target.cover, colored=colored)
     candidates = moves(one, other, str(problem.rest.device))
-    whole, off = turn.cpu().double().numpy(), shift.cpu().double().numpy()
-    label = choose(one, candidates, whole, off)
-    nodes = source.cover.points[source.graph.nodes]
-    turns, places = np.tile(whole, (len(nodes), 1, 1)), nodes @ whole.T + off
-    for name, moved, chosen in zip(one.names, candidates, label, strict=True):
-        mine = part == name
-        turns[mine] = moved.turn[chosen]
-        places[mine] = nodes[mine] @ moved.turn[chosen].T + moved.shift[chosen]
-    turned, placed = (torch.as_tensor(x).to(problem.rest) for x in (turns, places))
-    return Start("part by part", turned, placed, NEAR)
+    part, nodes = source.cover.part[source.graph.nodes], source.cover.points[source.graph.nodes]
+    out = []
+    for number, (turn, shift) in enumerate(wholes):
+        whole, off = turn.cpu().double().numpy(), shift.cpu().double().numpy()
+        turns, places = np.tile(whole, (len(nodes), 1, 1)), nodes @ whole.T + off
+        for name, moved, chosen in zip(one.names, candidates, choose(one, candidates, whole, off), strict=True):
+            mine = part == name
+            turns[mine] = moved.turn[chosen]
+            places[mine] = nodes[mine] @ moved.turn[chosen].T + moved.shift[chosen]
+        turned, placed = (torch.as_tensor(x).to(problem.rest) for x in (turns, places))
+        out.append(Start(f"part by part {number}", turned, placed, NEAR))
+    return out

@@ -97,7 +97,8 @@ class Tracker:
             return self._result(points, np.zeros(len(points)), lost(theirs, points))
         before = None if last is None else mine.gather(self.frame.apply(last.points))
         start = self._coarse(target, before, step)
-        points = snap(mine, theirs, self.fine.onto(theirs, start, step))
+        trust = self.source.trust_beside(target)[self.source.nearest[: len(mine.points)]]
+        points = snap(mine, theirs, self.fine.onto(theirs, start, trust, step))
         return self._result(points, *assess(mine, theirs, points))
 
     def _result(self, points: Float[ndarray, "n 3"], confidence: Float[ndarray, " n"], quality: Quality) -> TrackedKey:
@@ -123,18 +124,23 @@ def problem_of(source: Side, target: Side, device: str) -> Problem:
         return torch.as_tensor(x, dtype=torch.float32, device=device)
 
     graph = source.graph
+    share, target_share = (
+        side.share * side.trust_beside(other) for side, other in ((source, target), (target, source))
+    )
     return Problem(
         rest=tensor(source.points),
         normals=tensor(source.normals),
-        share=tensor(source.share),
+        share=tensor(share / share.sum()),
         weights=tensor(graph.weights[graph.samples].toarray()),
         nodes=tensor(source.cover.points[graph.nodes]),
         edges=torch.as_tensor(graph.edges, device=device),
         links=torch.as_tensor(graph.links, device=device),
         joints=tensor(graph.joints),
+        linked=torch.as_tensor(graph.linked, device=device),
         held=tensor(source.held),
+        grip=tensor(graph.grip),
         target=tensor(target.points),
         target_normals=tensor(target.normals),
-        target_share=tensor(target.share),
+        target_share=tensor(target_share / target_share.sum()),
         unlike=tensor(unlikeness(source.look, target.look)),
     )
