@@ -55,12 +55,18 @@ def mypy(version: str, path: Path, *words: str) -> list[str]:
     environment = {**os.environ, "MYPYPATH": f"{STUBS / version}:python3.11libs"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stderr
-    return [line for line in done.stdout.splitlines() if str(path) in line]
+    return [line for line in done.stdout.splitlines() if path.name in line]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_our_code_calls_what_there_is(version: str) -> None:
     assert mypy(version, Path("lim_houdini"), "-p", "lim_houdini") == []
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_is_run_in_a_real_houdini_calls_what_there_is(version: str) -> None:
+    path = Path("tests/houdini/check.py")
+    assert mypy(version, path, str(path), "--disallow-untyped-calls") == []
 
 
 def test_calls_of_what_only_one_version_has_are_found(tmp_path: Path) -> None:
