@@ -28,6 +28,7 @@ class Shot:
     times: tuple[float, ...]
     fps: float
     velocities: bool
+    quality: bool = False
 
 
 @dataclass
@@ -56,6 +57,7 @@ class Whole:
             start=shot.times[0],
             end=shot.times[-1],
             velocities=shot.velocities,
+            quality=shot.quality,
             split_parts=self.split,
             flat=self.flat,
         ) as writer:
@@ -120,6 +122,7 @@ class Chunked:
             chunk=self.size,
             fps=shot.fps,
             velocities=shot.velocities,
+            quality=shot.quality,
             split_parts=self.split,
             provenance=provenance,
         )

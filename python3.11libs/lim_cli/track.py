@@ -50,6 +50,9 @@ def track(
     ] = None,
     hold: Annotated[bool, typer.Option("--hold", help="Hold the end poses on frames outside the keyframes.")] = False,
     velocities: Annotated[bool, typer.Option("--velocities", help="Write velocities and accelerations.")] = False,
+    quality: Annotated[
+        bool, typer.Option("--quality", help="Write each point's distance to the keys, and confidence, over time.")
+    ] = False,
     prim: Annotated[
         str | None, typer.Option(help="The mesh to take from each file, by name or path. Without it, all as one.")
     ] = None,
@@ -94,12 +97,12 @@ def track(
             report.stage("reading keyframes")
             loaded = load_keyframes(keyframes, keys=keys, prim=prim, up_axis=up_axis, units=units)
             asked = shot_frames([k.time for k in loaded.keyframes], frames, hold)
-            params = job_params(loaded, fps, method, velocities, texture_size)
+            params = job_params(loaded, fps, method, velocities, texture_size) | {"quality": quality}
             source = said(textured(loaded.source, texture), loaded.notes)
             for note in loaded.notes:
                 report.note(note)
         target = output(out, split, flat, chunk, chunks, report.note)
-        shot = Shot(asked, fps, velocities)
+        shot = Shot(asked, fps, velocities, quality)
         tracker = Tracking(loaded.keyframes, source, shot, params, clock, report, loaded.notes)
         tracker.run(target, lambda: Connection(endpoint_of(server), client="lim track"))
     result = tracker.result(out)

@@ -130,7 +130,7 @@ class Tracking:
                 yield frame
             elif min(max(asked, first), last) == frame.time:
                 still = None if frame.velocities is None else np.zeros_like(frame.velocities)
-                yield Frame(asked, frame.points, frame.normals, still, still)
+                yield replace(frame, time=asked, velocities=still, accelerations=still, quality=None)
 
     def _request(self, out: Whole | Chunked, digests: Iterable[bytes]) -> str:
         """The sha256 of all that the asset depends on; the same on every machine that writes a part of it."""

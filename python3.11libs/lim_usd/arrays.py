@@ -17,6 +17,12 @@ def ints(values: NDArray[Any]) -> Vt.IntArray:
     return array
 
 
+def floats(values: NDArray[Any]) -> Vt.FloatArray:
+    """Numbers [n] as float[]."""
+    array: Vt.FloatArray = Vt.FloatArray.FromNumpy(_plain(values, np.float32))  # type: ignore[no-untyped-call]
+    return array
+
+
 def doubles(values: NDArray[Any]) -> Vt.DoubleArray:
     """Numbers [n] as double[]."""
     array: Vt.DoubleArray = Vt.DoubleArray.FromNumpy(_plain(values, np.float64))  # type: ignore[no-untyped-call]

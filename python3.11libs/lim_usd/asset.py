@@ -10,7 +10,7 @@ from pxr import Usd
 
 from lim_protocol.types import Float32, Frame
 from lim_usd.atomic import Scratch, disk_errors, publish
-from lim_usd.component import define_geometry, define_root, mesh_prims
+from lim_usd.component import define_geometry, define_root, frame_arrays, mesh_prims
 from lim_usd.layout import anchored, layout_of
 from lim_usd.maps import map_path
 from lim_usd.package import pack
@@ -42,6 +42,7 @@ class AssetWriter:
     fps          frames, and time codes, per second
     start, end   first and last frame of the shot: the frames written must begin and end there
     velocities   also write velocities and accelerations; then every frame must have them
+    quality      likewise each point's residual and confidence, as lim:track:points of LimTrackAPI
     split_parts  a mesh prim for each part in place of one mesh with its parts as subsets
     flat         one file for all but the texture: no payload, no thumbnail
     provenance   what the asset was made from; may be set anew until the block ends
@@ -63,6 +64,7 @@ class AssetWriter:
         start: float,
         end: float,
         velocities: bool = False,
+        quality: bool = False,
         split_parts: bool = False,
         flat: bool = False,
         provenance: Provenance | None = None,
@@ -72,7 +74,7 @@ class AssetWriter:
         self.files: list[Path] = []
         self._layout = layout_of(path, flat)
         self._source, self._shot = source, shot_of(source, fps, start, end)
-        self._meshes = mesh_prims(self._layout.prim, source, velocities, split_parts)
+        self._meshes = mesh_prims(self._layout.prim, source, frame_arrays(velocities, quality), split_parts)
         if source.texture:
             map_path(self.path, source.texture)  # refuses what is no image
         self._first: Float32 | None = None

@@ -22,7 +22,7 @@ from pxr import Sdf, Tf, Usd, Vt
 from lim_protocol.types import Frame
 from lim_usd.arrays import doubles, ints
 from lim_usd.atomic import OutputError, Scratch, disk_errors, publish
-from lim_usd.component import define_geometry, mesh_prims
+from lim_usd.component import define_geometry, frame_arrays, mesh_prims
 from lim_usd.layout import Layout, anchored, layout_of
 from lim_usd.mesh import MeshPrim
 from lim_usd.provenance import Provenance, keep_provenance, request_of, write_track
@@ -60,6 +60,7 @@ class ClipAsset:
         chunk: int,
         fps: float,
         velocities: bool = False,
+        quality: bool = False,
         split_parts: bool = False,
         provenance: Provenance | None = None,
     ) -> None:
@@ -67,7 +68,7 @@ class ClipAsset:
         self.provenance = provenance or Provenance()
         self._source, self._times = source, [float(time) for time in times]
         self._shot = shot_of(source, fps, self._times[0], self._times[-1])
-        self._meshes = mesh_prims(self.layout.prim, source, velocities, split_parts)
+        self._meshes = mesh_prims(self.layout.prim, source, frame_arrays(velocities, quality), split_parts)
         self.chunks = chunks_of(self.layout, self._times, chunk)
 
     def begin(self) -> list[Path]:
@@ -221,7 +222,7 @@ def chunks_of(layout: Layout, times: Sequence[float], size: int) -> list[Chunk]:
 
 def sampled_paths(meshes: Sequence[MeshPrim]) -> list[Sdf.Path]:
     """The attributes that every clip samples."""
-    return [mesh.path.AppendProperty(name) for mesh in meshes for name in (*mesh.vectors, "extent")]
+    return [path for mesh in meshes for path in mesh.sampled]
 
 
 def opened(path: Path) -> Sdf.Layer | None:

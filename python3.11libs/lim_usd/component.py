@@ -10,21 +10,26 @@ from pxr import Kind, Sdf, Tf, Usd, UsdGeom, UsdMedia, UsdShade
 from lim_usd.arrays import ints
 from lim_usd.layout import Layout, anchored
 from lim_usd.material import define_material
-from lim_usd.mesh import MeshPrim
+from lim_usd.mesh import MOTION, QUALITY, RATES, MeshPrim
 from lim_usd.pieces import part_faces, split
 from lim_usd.source import Part, Source
 
 PART_FAMILY = "part"
 
 
-def mesh_prims(root: Sdf.Path, source: Source, velocities: bool, split_parts: bool) -> list[MeshPrim]:
+def frame_arrays(velocities: bool, quality: bool) -> tuple[str, ...]:
+    """The arrays of a frame that are written."""
+    return (*MOTION, *(RATES if velocities else ()), *(QUALITY if quality else ()))
+
+
+def mesh_prims(root: Sdf.Path, source: Source, arrays: Sequence[str], split_parts: bool) -> list[MeshPrim]:
     """One mesh prim for the whole source, or one for each of its parts."""
     geo = root.AppendChild("geo")
     if not split_parts or len(source.parts) < 2:
-        return [MeshPrim(geo.AppendChild("mesh"), source.mesh, slice(None), velocities)]
+        return [MeshPrim(geo.AppendChild("mesh"), source.mesh, slice(None), arrays)]
     pieces = split(source.mesh, source.parts)
     names = _identifiers([part.name for part in source.parts])
-    return [MeshPrim(geo.AppendChild(name), mesh, points, velocities) for name, (mesh, points) in zip(names, pieces)]
+    return [MeshPrim(geo.AppendChild(name), mesh, points, arrays) for name, (mesh, points) in zip(names, pieces)]
 
 
 def define_root(stage: Usd.Stage, layout: Layout) -> Usd.Prim:

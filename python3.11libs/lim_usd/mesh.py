@@ -10,39 +10,56 @@ from numpy.typing import NDArray
 from pxr import Sdf, Usd, UsdGeom, Vt
 
 from lim_protocol.types import Float32, Frame, Mesh
-from lim_usd.arrays import ints, pairs, vectors
+from lim_usd.arrays import floats, ints, pairs, vectors
 from lim_usd.color import linear
 from lim_usd.indexed import each_once
 
 Pick: TypeAlias = "slice | NDArray[np.integer]"
-Samples: TypeAlias = "dict[str, Vt.Vec3fArray]"
+Samples: TypeAlias = "dict[str, Vt.Vec3fArray | Vt.FloatArray]"
+
+MOTION, RATES, QUALITY = ("points", "normals"), ("velocities", "accelerations"), ("residuals", "confidence")
+
+# What each array of a frame is called in USD, and its type there. Quality is no primvar: where it repeats, and at the
+# source's own key it does, validators ask for indices, which would cost more than they save.
+ATTRIBUTES = {
+    "points": ("points", Sdf.ValueTypeNames.Point3fArray),
+    "normals": ("normals", Sdf.ValueTypeNames.Normal3fArray),
+    "velocities": ("velocities", Sdf.ValueTypeNames.Vector3fArray),
+    "accelerations": ("accelerations", Sdf.ValueTypeNames.Vector3fArray),
+    "residuals": ("lim:track:points:residual", Sdf.ValueTypeNames.FloatArray),
+    "confidence": ("lim:track:points:confidence", Sdf.ValueTypeNames.FloatArray),
+}
 
 
 class MeshPrim:
     """A mesh prim whose faces never change; `pick` takes its points out of a frame's.
 
-    vectors  the arrays of a frame that it is sampled by
+    arrays   the arrays of a frame that it is sampled by
     last     the samples written last, and `extents` those of all times: to compare with what is read back
     """
 
-    def __init__(self, path: Sdf.Path, mesh: Mesh, pick: Pick, velocities: bool, clip: bool = False) -> None:
+    def __init__(self, path: Sdf.Path, mesh: Mesh, pick: Pick, arrays: Sequence[str], clip: bool = False) -> None:
         self.path = path
         self.mesh = mesh
+        self.arrays = tuple(arrays)
         self.extents: list[Float32] = []
-        self._pick, self._velocities, self._clip = pick, velocities, clip
-        self.vectors = ("points", "normals", *(("velocities", "accelerations") if velocities else ()))
         self.last: Samples = {}
+        self._pick, self._clip = pick, clip
+
+    @property
+    def sampled(self) -> list[Sdf.Path]:
+        """The attributes that every frame has a sample of."""
+        return [self.path.AppendProperty(name) for name in (*(ATTRIBUTES[a][0] for a in self.arrays), "extent")]
 
     def as_clip(self) -> MeshPrim:
         """The same prim for a clip: samples, and no default values, which clips have no use for."""
-        return MeshPrim(self.path, self.mesh, self._pick, self._velocities, clip=True)
+        return MeshPrim(self.path, self.mesh, self._pick, self.arrays, clip=True)
 
     def declare(self, layer: Sdf.Layer) -> None:
         """Name the sampled attributes, as a clip and its manifest do."""
         prim = Sdf.CreatePrimInLayer(layer, self.path)
-        types = {"points": Sdf.ValueTypeNames.Point3fArray, "normals": Sdf.ValueTypeNames.Normal3fArray}
-        for name in self.vectors:
-            Sdf.AttributeSpec(prim, name, types.get(name, Sdf.ValueTypeNames.Vector3fArray))
+        for array in self.arrays:
+            Sdf.AttributeSpec(prim, *ATTRIBUTES[array])
         Sdf.AttributeSpec(prim, "extent", Sdf.ValueTypeNames.Float3Array)
 
     def rest(self, layer: Sdf.Layer) -> None:
@@ -62,9 +79,12 @@ class MeshPrim:
         prim.CreateNormalsAttr()
         prim.SetNormalsInterpolation(UsdGeom.Tokens.vertex)
         prim.CreateExtentAttr()
-        if "velocities" in self.vectors:
+        if "velocities" in self.arrays:
             prim.CreateVelocitiesAttr()
             prim.CreateAccelerationsAttr()
+        for array in QUALITY:
+            if array in self.arrays:
+                prim.GetPrim().CreateAttribute(*ATTRIBUTES[array], custom=False)
         self._define_primvars(UsdGeom.PrimvarsAPI(prim))
         return prim
 
@@ -84,7 +104,10 @@ class MeshPrim:
 
     def write(self, layer: Sdf.Layer, frame: Frame) -> int:
         """Add the frame's samples, and with the first frame the default values; returns the bytes they take."""
-        samples = {name: vectors(getattr(frame, name)[self._pick]) for name in self.vectors}
+        samples: Samples = {}
+        for array in self.arrays:
+            values = getattr(frame, array)[self._pick]
+            samples[ATTRIBUTES[array][0]] = vectors(values) if values.ndim > 1 else floats(values)
         # OpenUSD's own extent takes a fiftieth of numpy's min and max along the short axis.
         samples["extent"] = UsdGeom.PointBased.ComputeExtent(samples["points"])
         for name, value in samples.items():
@@ -94,7 +117,7 @@ class MeshPrim:
             layer.SetTimeSample(path, frame.time, value)
         self.extents.append(np.array(samples["extent"]))
         self.last = samples
-        return sum(len(value) * 12 for value in samples.values())
+        return sum(getattr(frame, array)[self._pick].nbytes for array in self.arrays)
 
     def missing(self, layer: Sdf.Layer, times: Sequence[float], looked_at: range) -> str:
         """What `layer`, read from the disk, lacks of what was written; empty when it is all there.

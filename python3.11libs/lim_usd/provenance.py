@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from pxr import Sdf, Usd, Vt
 
+from lim_protocol import __version__
 from lim_protocol.types import Quality
 from lim_usd.arrays import doubles
 
 SOFTWARE = "LIM for Houdini and USD"
-VERSION = "0.1.0"
+VERSION = __version__
 
 TRACK_API, PROVENANCE_API, AUTHORSHIP_API = "LimTrackAPI", "LimProvenanceAPI", "AuthorshipAPI"
 KEYS, FRAME = "lim:track:keys:", "lim:track:frame:"

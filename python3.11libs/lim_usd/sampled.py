@@ -109,7 +109,7 @@ class SampledLayer:
             raise ValueError(f"frame {frame.time:g} comes after frame {self.times[-1]:g}: write frames in order")
         if not self.times and frame.time != self._shot.start:
             raise ValueError(f"frame {frame.time:g} is the first, frame {self._shot.start:g} should be")
-        check_frame(frame, self._points, self.meshes[0].vectors)
+        check_frame(frame, self._points, self.meshes[0].arrays)
 
     def _hint(self) -> None:
         extents = np.stack([mesh.extents[-1] for mesh in self.meshes])

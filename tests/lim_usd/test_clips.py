@@ -46,6 +46,22 @@ def test_clips_equal_the_single_file_at_every_quarter_frame(tmp_path: Path, spli
     assert read_quality(tmp_path / "many.usd") == read_quality(tmp_path / "one.usd") != {}
 
 
+def test_the_quality_of_every_point_is_sampled_like_the_points(tmp_path: Path):
+    import verify_assets as ball_assets
+
+    source = ball_assets.ball()
+    ball_assets.write(tmp_path / "one.usd", source, quality=True)
+    ball_assets.write_clips(tmp_path / "many.usd", source, quality=True)
+    for name in ("one", "many"):
+        stage = Usd.Stage.Open(str(tmp_path / f"{name}.usd"))
+        mesh = stage.GetPrimAtPath(f"/{name}/geo/mesh")
+        for frame in ball_assets.frames(source, ball_assets.TIMES, quality=True):
+            for array, attribute in (("residuals", "residual"), ("confidence", "confidence")):
+                written = mesh.GetAttribute(f"lim:track:points:{attribute}").Get(frame.time)
+                assert np.array_equal(written, getattr(frame, array))
+        assert issues(tmp_path / f"{name}.usd") == []
+
+
 def test_no_validator_finds_an_issue(tmp_path: Path):
     write_clips(tmp_path / "a.usd", sheet(texture=png()), TIMES, 4, provenance=REQUEST)
     assert assemble(tmp_path / "a.usd").complete

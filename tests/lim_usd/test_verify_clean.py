@@ -23,6 +23,7 @@ OURS: dict[str, Callable[[Path], Path]] = {
     "package": lambda to: write(to / "a.usdz", ball()),
     "split": lambda to: write(to / "a.usd", ball(), split_parts=True),
     "velocities": lambda to: write(to / "a.usd", ball(), velocities=True),
+    "quality of every point": lambda to: write(to / "a.usd", ball(), quality=True),
     "colours": lambda to: write(to / "a.usd", ball(texture=False)),
     "jpeg, z up": lambda to: write(
         to / "a.usd", ball(texture=Texture("a.jpg", jpeg()), up_axis="Z", metres_per_unit=1.0)
@@ -31,7 +32,9 @@ OURS: dict[str, Callable[[Path], Path]] = {
     "one frame": lambda to: write(to / "a.usd", ball(), [1001.0]),
     "keys only": lambda to: write(to / "a.usd", ball(), [1.0, 2.0, 3.0, 9.0, 12.0]),
     "clips": lambda to: write_clips(to / "a.usd", ball()),
-    "clips, split, velocities": lambda to: write_clips(to / "a.usd", ball(), velocities=True, split_parts=True),
+    "clips, split, velocities, quality": lambda to: write_clips(
+        to / "a.usd", ball(), velocities=True, quality=True, split_parts=True
+    ),
 }
 
 

@@ -68,33 +68,38 @@ def posed(source: Source, time: float) -> np.ndarray:
     return swollen @ np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]) + [0.05 * time, 0, 0]
 
 
-def frames(source: Source, times: Iterable[float], velocities: bool = False) -> Iterator[Frame]:
+def frames(source: Source, times: Iterable[float], velocities: bool = False, quality: bool = False) -> Iterator[Frame]:
     for time in times:
         points = posed(source, time)
         normals = point_normals(Mesh(points.astype(np.float32), source.mesh.face_counts, source.mesh.face_indices))
         before, after = posed(source, time - 0.01), posed(source, time + 0.01)
         rates = [(after - before) / 0.02 * FPS, (after - 2 * points + before) / 0.01**2 * FPS**2] if velocities else []
-        yield Frame(time, points.astype(np.float32), normals, *(rate.astype(np.float32) for rate in rates))
+        given = dict(zip(("velocities", "accelerations"), (rate.astype(np.float32) for rate in rates)))
+        if quality:
+            given |= {"residuals": np.abs(points[:, 0]).astype(np.float32), "confidence": normals[:, 1] ** 2}
+        yield Frame(time, points.astype(np.float32), normals, **given)
 
 
-def write(path: Path, source: Source, times: Iterable[float] = TIMES, velocities: bool = False, **how: object) -> Path:
+def write(path: Path, source: Source, times: Iterable[float] = TIMES, **how: object) -> Path:
     times = list(times)
+    arrays = {name: bool(how.get(name)) for name in ("velocities", "quality")}
     how = {"fps": FPS, "provenance": REQUEST, **how}
-    with AssetWriter(path, source, start=times[0], end=times[-1], velocities=velocities, **how) as writer:
-        for frame in frames(source, times, velocities):
+    with AssetWriter(path, source, start=times[0], end=times[-1], **how) as writer:
+        for frame in frames(source, times, **arrays):
             writer.write(frame)
     return path
 
 
-def write_clips(path: Path, source: Source, times: Iterable[float] = TIMES, velocities: bool = False, **how) -> Path:
+def write_clips(path: Path, source: Source, times: Iterable[float] = TIMES, **how: object) -> Path:
     from lim_usd.assemble import assemble
 
+    arrays = {name: bool(how.get(name)) for name in ("velocities", "quality")}
     how = {"fps": FPS, "provenance": REQUEST, "chunk": 4, **how}
-    asset = ClipAsset(path, source, times=list(times), velocities=velocities, **how)
+    asset = ClipAsset(path, source, times=list(times), **how)
     asset.begin()
     for chunk in asset.chunks:
         with asset.writer(chunk) as writer:
-            for frame in frames(source, chunk.times, velocities):
+            for frame in frames(source, chunk.times, **arrays):
                 writer.write(frame)
     assert assemble(path).complete
     return path
