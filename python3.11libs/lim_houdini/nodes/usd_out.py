@@ -102,6 +102,7 @@ def shot_of(node: hou.RopNode, tick: Tick) -> tuple[Shot, Settings]:
     frames = frame_range(*numbers(node, "f")) if text(node, "trange") == "range" else None
     switches = {name: number(node, name) != 0 for name in ("velocities", "unwrap")}
     shot, settings = track_shot(track, Path(text(node, "file")), frames, switches, tick)
+    shot.out.parent.mkdir(parents=True, exist_ok=True)  # as Houdini's own writers do
     axis: UpAxis = "Z" if text(node, "upaxis") == "z" else "Y"
     chunk = int(number(node, "chunk"))
     return replace(shot, up_axis=axis, unit=number(node, "metersperunit"), chunk=chunk), settings
