@@ -105,6 +105,10 @@ class Guesses:
         self.ends = _incidence(p.links, len(p.nodes), p.rest)
         self.v: Float[Tensor, "h m 1"] | None = None
 
+    def only(self, chosen: int) -> Guesses:
+        """One of the guesses."""
+        return Guesses(self.problem, self.turn[chosen][None], self.place[chosen][None])
+
     def points(self) -> Float[Tensor, "h n 3"]:
         """The samples where the graph takes them."""
         return self.problem.weights @ self.place + self._carried(self.turn)

@@ -21,6 +21,7 @@ from lim_server.geometry.side import Side
 
 FEW = 250
 APART, ALIKE, MOST_POSES = 35.0, 1.4, 3
+FAR = Schedule()
 NEAR = Schedule(width=(0.04, 0.012), stiff=(3.0, 0.6), facing=(1.0, 1.0), look=(2.0, 2.0))
 
 
@@ -40,9 +41,10 @@ def starts(problem: Problem, source: Side, target: Side, last: Float[ndarray, "n
     kept = _different(turn, cost)
     out = [_whole(f"turned {_degrees(turn[i]):.0f}", problem, turn[i], shift[i]) for i in kept]
     still = torch.eye(3, dtype=turn.dtype, device=turn.device)
+    off = problem.target_share @ problem.target - problem.share @ problem.rest
     if all(_degrees(turn[i]) > APART for i in kept):
-        off = problem.target_share @ problem.target - problem.share @ problem.rest
         out.append(_whole("as it stands", problem, still, off))
+    out.append(_whole("hardly moved", problem, still, off, NEAR))
     if last is not None:
         out.append(_as_last(problem, source, last))
     mine, theirs = (len(np.unique(side.cover.part[side.graph.nodes])) for side in (source, target))
@@ -74,8 +76,10 @@ def _degrees(turn: Float[Tensor, "3 3"]) -> float:
     return float(torch.rad2deg(torch.arccos(((turn.trace() - 1) / 2).clamp(-1, 1))))
 
 
-def _whole(name: str, problem: Problem, turn: Float[Tensor, "3 3"], shift: Float[Tensor, 3]) -> Start:
-    return Start(name, turn.expand(len(problem.nodes), 3, 3), problem.nodes @ turn.T + shift, Schedule())
+def _whole(
+    name: str, problem: Problem, turn: Float[Tensor, "3 3"], shift: Float[Tensor, 3], schedule: Schedule = FAR
+) -> Start:
+    return Start(name, turn.expand(len(problem.nodes), 3, 3), problem.nodes @ turn.T + shift, schedule)
 
 
 def _as_last(problem: Problem, source: Side, last: Float[ndarray, "n 3"]) -> Start:

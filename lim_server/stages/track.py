@@ -7,7 +7,7 @@ surface (snap), and an honest record of how well that went (quality).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,7 @@ from jaxtyping import Float, Float32
 from numpy import ndarray
 
 from lim_protocol.types import Keyframe, Quality
+from lim_server.geometry.anchors import told_by_anchors
 from lim_server.geometry.assess import assess, lost
 from lim_server.geometry.coarse import Guesses, Problem
 from lim_server.geometry.descriptors import unlikeness
@@ -23,12 +24,13 @@ from lim_server.geometry.fine import Fine
 from lim_server.geometry.shape import Frame
 from lim_server.geometry.side import Side
 from lim_server.geometry.snap import snap
-from lim_server.geometry.starts import starts
+from lim_server.geometry.starts import Start, starts
 
 Step = Callable[[str, int, int], None]
 """Called with (what is being done, done, total) at least a few times a second; raises where the job is cancelled."""
 
 STEPS = 16
+SECOND_LOOKS, WORTH = 3, 0.995
 NO_AREA = 1e-9
 
 
@@ -112,9 +114,26 @@ class Tracker:
         begun = starts(problem, self.source, target, before)
         guesses = Guesses(problem, torch.stack([s.turn for s in begun]), torch.stack([s.place for s in begun]))
         guesses.anneal([s.schedule for s in begun], STEPS, lambda i, n: step("coarse", i, n))
-        best = int(guesses.cost().argmin())
-        turn, place = guesses.turn[best].double().cpu().numpy(), guesses.place[best].double().cpu().numpy()
+        cost = guesses.cost()
+        best = int(cost.argmin())
+        found, least = guesses.only(best), float(cost[best])
+        for _ in range(SECOND_LOOKS):
+            again = self._second_look(target, found, begun[best], step)
+            if again is None or float(again.cost()) > WORTH * least:
+                break
+            found, least = again, float(again.cost())
+        turn, place = found.turn[0].double().cpu().numpy(), found.place[0].double().cpu().numpy()
         return self.source.carried(turn, place)
+
+    def _second_look(self, target: Side, found: Guesses, start: Start, step: Step) -> Guesses | None:
+        """The same start again, with what a first guess is sure of speaking for the rest."""
+        told = told_by_anchors(found, self.source, target)
+        if told is None:
+            return None
+        problem = replace(found.problem, unlike=found.problem.unlike + told)
+        again = Guesses(problem, start.turn[None], start.place[None])
+        again.anneal([start.schedule], STEPS, lambda i, n: step("second look", i, n))
+        return Guesses(found.problem, again.turn, again.place)
 
 
 def problem_of(source: Side, target: Side, device: str) -> Problem:
