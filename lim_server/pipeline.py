@@ -14,8 +14,9 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
-from typing import Any, Protocol
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,9 @@ Step = Callable[[str, int, int], None]
 """Called with (what is being done, done, total) at least a few times a second; raises where the job is cancelled."""
 
 
+T = TypeVar("T")
+
+
 class Memo(Protocol):
     """What earlier attempts at this or a like job left behind, by name."""
 
@@ -40,6 +44,9 @@ class Memo(Protocol):
 
     def put(self, name: bytes, content: bytes | bytearray) -> None:
         """Keep it."""
+
+    def at_hand(self, name: bytes, make: Callable[[], T]) -> T:
+        """What `make` made under this name before, where this process still has it in memory."""
 
 
 class Seconds:
@@ -58,6 +65,16 @@ class Seconds:
             self.spent[stage] = self.spent.get(stage, 0.0) + time.perf_counter() - start
 
 
+@dataclass(eq=False)
+class Prepared:
+    """What every frame of a shot is made from. Someone who scrubs asks for frame after frame, each in a job of its own."""
+
+    tracked: dict[int, TrackedKey]
+    motion: Motion
+    normals: VertexNormals
+    residuals: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+
+
 class TrackJob:
     """One job of op 'track'. `records` streams from any record on; `summary` is whole once all were made."""
 
@@ -67,26 +84,29 @@ class TrackJob:
         self.keyframes, self.options, self.device = keyframes, options, device
         self.code, self.memo, self.step = code, memo, step
         self.seconds, self.tracked = Seconds(), dict[int, TrackedKey]()
-        self.residuals: dict[int, NDArray[np.float32]] = {}
 
     def records(self, first: int) -> Iterator[tuple[int, bytes | bytearray]]:
         """(number, record) from the first that is asked for."""
-        self._track()
+        shot = self.memo.at_hand(self._key_names[-1], self._prepare)
+        self.tracked = shot.tracked
         if first == 0:
             with self.seconds.of("texture"):
                 surface = self._surface()
             yield 0, surface
+        for seq in range(max(first, 1), len(self.options.times) + 1):
+            self.step("in-betweens", seq - 1, len(self.options.times))
+            with self.seconds.of("motion"):
+                frame = self._frame(shot, self.options.times[seq - 1])
+            yield seq, records.pack_frame(frame)
+
+    def _prepare(self) -> Prepared:
+        self._track()
         with self.seconds.of("motion"):
             times = [k.time for k in self.keyframes]
             points = [self.tracked[i].points for i in range(len(times))]
             source = self.keyframes[0].mesh
-            motion = Motion(source, times, points)
             normals = VertexNormals(source.triangles(), len(source.points))
-        for seq in range(max(first, 1), len(self.options.times) + 1):
-            self.step("in-betweens", seq - 1, len(self.options.times))
-            with self.seconds.of("motion"):
-                frame = self._frame(motion, normals, self.options.times[seq - 1])
-            yield seq, records.pack_frame(frame)
+            return Prepared(self.tracked, Motion(source, times, points), normals)
 
     def summary(self) -> dict[str, Any]:
         """Seconds per stage and how well each keyframe was met."""
@@ -98,7 +118,7 @@ class TrackJob:
     def _surface(self) -> bytes | bytearray:
         """The record of what the source's surface gains; it is the same whatever frames are asked for."""
         options = f"surface {self.options.unwrap} {self.options.texture_size}".encode()
-        name = hashlib.sha256(self._key_names()[-1] + options).digest()
+        name = hashlib.sha256(self._key_names[-1] + options).digest()
         kept = self.memo.get(name)
         if kept is not None:
             return bytes(kept)
@@ -109,7 +129,7 @@ class TrackJob:
 
     def _track(self) -> None:
         """Every keyframe, from the memo where a former attempt got so far."""
-        names = self._key_names()
+        names = self._key_names
         known = {i: key for i, name in enumerate(names) if (key := _unpack_key(self.memo.get(name))) is not None}
         with self.seconds.of("track"):
             for i, key in track_keys(self.keyframes, device=self.device, step=self.step, known=known):
@@ -117,6 +137,7 @@ class TrackJob:
                 if i not in known:
                     self.memo.put(names[i], _pack_key(key))
 
+    @cached_property
     def _key_names(self) -> list[bytes]:
         """A tracked key depends on all keyframes and their times, and on nothing else of the job."""
         whole = hashlib.sha256(self.code + b"tracked")
@@ -124,26 +145,33 @@ class TrackJob:
             whole.update(np.float64(key.time).tobytes() + records.digest(records.pack_mesh(key.mesh)))
         return [hashlib.sha256(whole.digest() + bytes([i >> 8, i & 255])).digest() for i in range(len(self.keyframes))]
 
-    def _frame(self, motion: Motion, normals: VertexNormals, at: float) -> Frame:
-        points = motion.at(at)
+    def _frame(self, shot: Prepared, at: float) -> Frame:
+        points = shot.motion.at(at)
         velocities = accelerations = None
         if self.options.velocities:
             rate = np.float32(self.options.fps)
-            velocities, accelerations = motion.derivatives(at)
+            velocities, accelerations = shot.motion.derivatives(at)
             velocities, accelerations = velocities * rate, accelerations * (rate * rate)
-        residuals, confidence = self._point_quality(at) if self.options.quality else (None, None)
+        residuals, confidence = self._point_quality(shot, at) if self.options.quality else (None, None)
         return Frame(
-            at, points, normals(points), velocities, accelerations, residuals, confidence, quality=self._quality(at)
+            at,
+            points,
+            shot.normals(points),
+            velocities,
+            accelerations,
+            residuals,
+            confidence,
+            quality=self._quality(at),
         )
 
-    def _point_quality(self, at: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _point_quality(self, shot: Prepared, at: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Residuals and confidence per point, blended between the keys before and after."""
         times = [k.time for k in self.keyframes]
         k = int(np.clip(np.searchsorted(times, at, side="right") - 1, 0, len(times) - 2))
-        for i in {k, k + 1} - self.residuals.keys():
-            self.residuals[i] = point_residuals(self.keyframes[i].mesh, self.tracked[i].points)
+        for i in {k, k + 1} - shot.residuals.keys():
+            shot.residuals[i] = point_residuals(self.keyframes[i].mesh, self.tracked[i].points)
         s = (at - times[k]) / (times[k + 1] - times[k])
-        near = [(self.residuals[i], self.tracked[i].confidence) for i in (k, k + 1)]
+        near = [(shot.residuals[i], self.tracked[i].confidence) for i in (k, k + 1)]
         residuals, confidence = ((1 - s) * a + s * b for a, b in zip(*near, strict=True))
         return residuals.astype(np.float32), confidence.astype(np.float32)
 

@@ -24,6 +24,7 @@ from lim_server.geometry.rotations import rotations
 MOST_PARTS = 100
 SAMPLES, DENSE = 32, 128
 STRAY = 0.5
+CHOICES, LARGE, MOST_LARGE, DEARER = 3, 0.05, 6, 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,8 +199,52 @@ class _Laying:
 
 def choose(
     one: Parts, candidates: list[Moves], turn: Float[ndarray, "3 3"], shift: Float[ndarray, 3]
-) -> Int[ndarray, " p"]:
-    """One candidate per part so that the whole holds together, not far from one motion of everything if it may be."""
+) -> list[Int[ndarray, " p"]]:
+    """One candidate per part so that the whole holds together, not far from one motion of everything if it may be.
+
+    The best choice first, then those of the next best that differ from it: a large part is held to another of its
+    candidates and the rest chosen anew.
+    """
+    alone, pairs, costs = energy(one, candidates, turn, shift)
+    if not len(pairs):
+        return [alone.argmin(axis=1)]
+    best = _label(alone, pairs, costs)
+    found = [(_total(best, alone, pairs, costs), best)]
+    for p in np.flatnonzero(one.area > LARGE * one.area.sum())[:MOST_LARGE]:
+        for c in np.flatnonzero(alone[p] < alone[p].min() + DEARER):
+            if c != best[p]:
+                held = alone.copy()
+                held[p, np.arange(held.shape[1]) != c] = 1e3
+                label = _label(held, pairs, costs)
+                found.append((_total(label, alone, pairs, costs), label))
+    kept: list[Int[ndarray, " p"]] = []
+    for _, label in sorted(found, key=lambda f: f[0]):
+        if len(kept) < CHOICES and all(_apart(one, candidates, label, k) > 0.02 for k in kept):
+            kept.append(label)
+    return kept
+
+
+def _total(
+    label: Int[ndarray, " p"], alone: Float[ndarray, "p c"], pairs: Int[ndarray, "e 2"], costs: Float[ndarray, "e c c"]
+) -> float:
+    own = alone[np.arange(len(label)), label].sum()
+    return float(own + costs[np.arange(len(pairs)), label[pairs[:, 0]], label[pairs[:, 1]]].sum())
+
+
+def _apart(one: Parts, candidates: list[Moves], label: Int[ndarray, " p"], other: Int[ndarray, " p"]) -> float:
+    """Mean distance over the surface between what two choices do, in diagonals."""
+    off = np.zeros(len(label))
+    for p in np.flatnonzero(label != other):
+        x, c = one.cover.points[one.samples[p, :SAMPLES]], candidates[p]
+        turned = x @ (c.turn[label[p]] - c.turn[other[p]]).T + c.shift[label[p]] - c.shift[other[p]]
+        off[p] = np.linalg.norm(turned, axis=1).mean()
+    return float(np.average(off, weights=one.area))
+
+
+def energy(
+    one: Parts, candidates: list[Moves], turn: Float[ndarray, "3 3"], shift: Float[ndarray, 3]
+) -> tuple[Float[ndarray, "p c"], Int[ndarray, "e 2"], Float[ndarray, "e c c"]]:
+    """What each candidate costs by itself, and every two of them that touch or want the same place together."""
     count, most = len(candidates), max(len(c.cost) for c in candidates)
     weight = 0.3 + 3 * np.sqrt(one.area / one.area.sum())
     alone = np.full((count, most), 1e3)
@@ -219,9 +264,7 @@ def choose(
             if same.any():
                 pairs.append((a, b))
                 costs.append(same)
-    if not pairs:
-        return alone.argmin(axis=1)
-    return _label(alone, np.array(pairs), np.stack(costs))
+    return alone, np.array(pairs, np.int64).reshape(-1, 2), np.array(costs).reshape(-1, most, most)
 
 
 def _strain(a: Moves, b: Moves, at: Float[ndarray, "k 3"], gap: float, most: int) -> Float[ndarray, "most most"]:

@@ -20,19 +20,22 @@ from lim_server.geometry.rotations import rotations
 from lim_server.geometry.side import Side
 
 FEW = 250
-APART, ALIKE, MOST_POSES = 35.0, 1.4, 3
+APART, ALIKE, MOST_POSES, SAME = 35.0, 1.4, 3, 0.005
+DOUBT = 1.02
+"""Where parts are many and alike, a free choice for each explains anything a little better."""
 FAR = Schedule()
 NEAR = Schedule(width=(0.04, 0.012), stiff=(3.0, 0.6), facing=(1.0, 1.0), look=(2.0, 2.0))
 
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """A pose of the graph's nodes and how to go on from it."""
+    """A pose of the graph's nodes, how to go on from it, and how much dearer it counts than it comes out."""
 
     name: str
     turn: Float[Tensor, "k 3 3"]
     place: Float[Tensor, "k 3"]
     schedule: Schedule
+    doubt: float = 1.0
 
 
 def starts(problem: Problem, source: Side, target: Side, last: Float[ndarray, "n 3"] | None) -> list[Start]:
@@ -102,14 +105,16 @@ def _part_by_part(
     one, other = Parts.of(source.cover, colored=colored), Parts.of(target.cover, colored=colored)
     candidates = moves(one, other, str(problem.rest.device))
     part, nodes = source.cover.part[source.graph.nodes], source.cover.points[source.graph.nodes]
-    out = []
-    for number, (turn, shift) in enumerate(wholes):
+    out: list[Start] = []
+    for turn, shift in wholes:
         whole, off = turn.cpu().double().numpy(), shift.cpu().double().numpy()
-        turns, places = np.tile(whole, (len(nodes), 1, 1)), nodes @ whole.T + off
-        for name, moved, chosen in zip(one.names, candidates, choose(one, candidates, whole, off), strict=True):
-            mine = part == name
-            turns[mine] = moved.turn[chosen]
-            places[mine] = nodes[mine] @ moved.turn[chosen].T + moved.shift[chosen]
-        turned, placed = (torch.as_tensor(x).to(problem.rest) for x in (turns, places))
-        out.append(Start(f"part by part {number}", turned, placed, NEAR))
+        for label in choose(one, candidates, whole, off):
+            turns, places = np.tile(whole, (len(nodes), 1, 1)), nodes @ whole.T + off
+            for name, moved, chosen in zip(one.names, candidates, label, strict=True):
+                mine = part == name
+                turns[mine] = moved.turn[chosen]
+                places[mine] = nodes[mine] @ moved.turn[chosen].T + moved.shift[chosen]
+            turned, placed = (torch.as_tensor(x).to(problem.rest) for x in (turns, places))
+            if all(float(torch.linalg.vector_norm(placed - s.place, dim=1).mean()) > SAME for s in out):
+                out.append(Start(f"part by part {len(out)}", turned, placed, NEAR, DOUBT))
     return out

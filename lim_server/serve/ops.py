@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from lim_protocol import records
 from lim_protocol.types import Keyframe, Mesh, TrackOptions
@@ -14,6 +15,10 @@ from lim_server.serve.store import Store
 
 METHODS = ("auto", "geometry")
 TEXTURE_MAX = 16384
+SHOTS = 2
+"""How many shots' motion a worker holds in memory: the one somebody scrubs through, and the one before."""
+
+T = TypeVar("T")
 
 
 class TaskError(Exception):
@@ -34,11 +39,30 @@ class Job(Protocol):
         """What to tell when all records were made."""
 
 
+class Hand:
+    """What this process has in memory of the shots it worked on last, by name."""
+
+    def __init__(self, most: int = SHOTS):
+        self.most, self.held = most, OrderedDict[bytes, Any]()
+
+    def get(self, name: bytes, make: Callable[[], T]) -> T:
+        """What `make` made before, or makes now; nothing is held of what raises."""
+        kept: T = self.held.pop(name) if name in self.held else make()
+        self.held[name] = kept
+        while len(self.held) > self.most:
+            self.held.popitem(last=False)
+        return kept
+
+
 class Shelf:
     """The store as the pipeline's memo, and as the place of inputs."""
 
-    def __init__(self, store: Store):
-        self.store = store
+    def __init__(self, store: Store, hand: Hand):
+        self.store, self.hand = store, hand
+
+    def at_hand(self, name: bytes, make: Callable[[], T]) -> T:
+        """What is in memory under the name, or made now."""
+        return self.hand.get(name, make)
 
     def get(self, name: bytes) -> memoryview | None:
         """What was kept under the name."""

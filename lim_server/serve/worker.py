@@ -28,7 +28,7 @@ import zmq
 from lim_protocol.memory import keep_freed_memory
 from lim_server.serve import link
 from lim_server.serve.jobs import record_name, summary_name
-from lim_server.serve.ops import OPS, Job, Shelf, TaskError
+from lim_server.serve.ops import OPS, Hand, Job, Shelf, TaskError
 from lim_server.serve.provenance import code_digest
 from lim_server.serve.store import Store
 
@@ -61,7 +61,7 @@ class Worker:
         self.socket.setsockopt(zmq.IDENTITY, name)
         self.socket.setsockopt(zmq.LINGER, 1000)
         self.socket.connect(endpoint)
-        self.run, self.stepped = b"", 0.0
+        self.run, self.stepped, self.hand = b"", 0.0, Hand()
         self.warm: OrderedDict[bytes, Paused] = OrderedDict()
 
     def serve(self) -> None:
@@ -133,7 +133,7 @@ class Worker:
         paused = self.warm.pop(self.run, None)
         if paused is not None and paused.next == first:
             return paused
-        job = OPS[task["op"]](task, Shelf(self.store), self.device, self.code, self.step)
+        job = OPS[task["op"]](task, Shelf(self.store, self.hand), self.device, self.code, self.step)
         return Paused(job, job.records(first), first)
 
     def _keep_warm(self, paused: Paused, at: int) -> None:

@@ -115,7 +115,7 @@ class Tracker:
         guesses = Guesses(problem, torch.stack([s.turn for s in begun]), torch.stack([s.place for s in begun]))
         guesses.anneal([s.schedule for s in begun], STEPS, lambda i, n: step("coarse", i, n))
         cost = guesses.cost()
-        best = int(cost.argmin())
+        best = int((cost * cost.new_tensor([s.doubt for s in begun])).argmin())
         found, least = guesses.only(best), float(cost[best])
         for _ in range(SECOND_LOOKS):
             again = self._second_look(target, found, begun[best], step)
