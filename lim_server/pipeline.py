@@ -67,7 +67,7 @@ class Seconds:
 
 @dataclass(eq=False)
 class Prepared:
-    """What every frame of a shot is made from. Someone who scrubs asks for frame after frame, each in a job of its own."""
+    """What every frame of a shot is made from. Who scrubs asks for frame after frame, each in a job of its own."""
 
     tracked: dict[int, TrackedKey]
     motion: Motion
@@ -153,16 +153,8 @@ class TrackJob:
             velocities, accelerations = shot.motion.derivatives(at)
             velocities, accelerations = velocities * rate, accelerations * (rate * rate)
         residuals, confidence = self._point_quality(shot, at) if self.options.quality else (None, None)
-        return Frame(
-            at,
-            points,
-            shot.normals(points),
-            velocities,
-            accelerations,
-            residuals,
-            confidence,
-            quality=self._quality(at),
-        )
+        quality = self._quality(at)
+        return Frame(at, points, shot.normals(points), velocities, accelerations, residuals, confidence, quality)
 
     def _point_quality(self, shot: Prepared, at: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Residuals and confidence per point, blended between the keys before and after."""
