@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ Step = Callable[[str, int, int], None]
 T = TypeVar("T")
 
 
+@runtime_checkable
 class Memo(Protocol):
     """What earlier attempts at this or a like job left behind, by name."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from lim_protocol import records
 from lim_protocol.types import Keyframe, Mesh, TrackOptions
@@ -29,6 +29,7 @@ class TaskError(Exception):
         self.code, self.retryable = code, retryable
 
 
+@runtime_checkable
 class Job(Protocol):
     """A run in the making."""
 
