@@ -205,7 +205,8 @@ def _tell_error(prim: Sdf.PrimSpec, made: Compact, tolerance: float) -> None:
 
 def _with_variants(layout: Layout, folder: Path) -> Path:
     """A copy of the root with its payload in one variant, and the bake's in another."""
-    copy = folder / layout.root.name
+    copy = folder / "root" / layout.root.name
+    copy.parent.mkdir()
     copy.write_bytes(layout.root.read_bytes())
     layer = Sdf.Layer.FindOrOpen(str(copy))
     prim = layer.GetPrimAtPath(layout.prim)

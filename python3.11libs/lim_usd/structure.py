@@ -102,8 +102,9 @@ class Structure:
         author  writes prims
         join    names other layers, not in their places yet: only after the stage is gone, which would look for them
         """
-        ready = self.scratch / target.name
+        ready = self.scratch / "light" / target.name  # by itself: an asset may have any name
         with disk_errors(target):
+            ready.parent.mkdir(exist_ok=True)
             layer = Sdf.Layer.CreateNew(str(ready))
             stage = Usd.Stage.Open(layer)
             self.shot.set_on(stage)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import random
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import crash
 import numpy as np
 import pytest
-from pxr import Usd, UsdGeom
 from usd_assets import frames, left_overs, png, sheet, write
-from writer_process import FRAMES
 
 from lim_usd import atomic
 from lim_usd.asset import AssetWriter, check_output
@@ -25,57 +21,19 @@ from lim_usd.read import read_usd
 HERE = Path(__file__).parent
 
 
-def writer(path: Path, count: int, *limit: int) -> subprocess.Popen[str]:
-    command = [sys.executable, HERE / "writer_process.py", path, count, *limit]
-    words = [str(word) for word in command]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def assert_whole(path: Path, *samples: int) -> None:
-    """Every frame of the asset can be read to the last number, and so can its texture."""
-    # A copy, since OpenUSD gives a file that it has open already as it was then.
-    fresh = path.with_name(f"copy {time.monotonic_ns()}.usd")
-    fresh.write_bytes(path.read_bytes())
-    stage = Usd.Stage.Open(str(fresh))
-    points = UsdGeom.Mesh.Get(stage, stage.GetDefaultPrim().GetPath().AppendPath("geo/mesh")).GetPointsAttr()
-    assert points.GetNumTimeSamples() in samples
-    assert all(np.isfinite(points.Get(each)).all() for each in points.GetTimeSamples())
-    assert read_usd(fresh, 1).texture is not None
-    fresh.unlink()
-
-
 @pytest.mark.slow
-def test_a_killed_writer_never_leaves_a_broken_file_under_its_name(tmp_path: Path):
-    path = tmp_path / "a.usd"
-    write(path, sheet(texture=png()), range(1, 6))
-    found = set()
-    for trial in range(8):
-        process = writer(path, 1000)
-        if trial:  # the first may be caught before its first file, the others while they replace one by the next
-            assert process.stdout is not None
-            process.stdout.readline()
-        time.sleep(random.Random(trial).uniform(0, 0.15))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert_whole(path, *([5, FRAMES] if trial == 0 else [FRAMES]))
-        found.add(len(left_overs(tmp_path)))
-    assert max(found) == 1  # a killed writer leaves something, and the next one sweeps it
-    check_output(path)
+@pytest.mark.parametrize("kill", [crash.kill_assets, crash.kill_chunks])
+def test_a_killed_writer_leaves_only_what_is_whole(tmp_path: Path, kill: Callable[..., Iterator[str]]):
+    left = list(kill(tmp_path, 6, seed=1))
+    assert len(left) == 6
+    assert "left a folder to sweep" in left, "a writer that is never caught writing shows nothing"
+    check_output(tmp_path / "a.usd")
     assert left_overs(tmp_path) == []
 
 
-@pytest.mark.parametrize("limit", [0, 700, 3_000, 20_000, 60_000, 64_000, 130_000, 250_000, 400_000])
-def test_a_full_disk_is_told_and_the_earlier_file_is_intact(tmp_path: Path, limit: int):
-    path = tmp_path / "a.usd"
-    write(path, sheet(texture=png()))
-    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
-    process = writer(path, 1, limit)
-    _, errors = process.communicate()
-    assert process.returncode == 1
-    last = errors.strip().splitlines()[-1]
-    assert last.startswith(f"lim_usd.atomic.DiskError: {path}: cannot be written:")
-    assert "File too large" in last
-    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+@pytest.mark.parametrize("what", ["asset", "chunks"])
+def test_a_full_disk_is_told_and_what_was_there_is_intact(tmp_path: Path, what: str):
+    assert len(list(crash.starve(what, tmp_path, 5))) == 5
 
 
 def test_a_disk_too_full_for_the_texture_leaves_neither(tmp_path: Path):
@@ -149,7 +107,7 @@ def test_a_living_writers_file_is_not_swept(tmp_path: Path):
     with AssetWriter(tmp_path / "a.usd", source, fps=24, start=1, end=2) as ours:
         one, two = frames(source, [1, 2])
         ours.write(one)
-        theirs = writer(tmp_path / "a.usd", 1)
+        theirs = crash.start("asset", tmp_path / "a.usd", 1)
         theirs.communicate()
         assert theirs.returncode == 0
         assert len(left_overs(tmp_path)) == 1

@@ -32,6 +32,17 @@ def test_the_files_lie_in_folders_beside_the_root(tmp_path: Path):
     assert written.files[0] == tmp_path / "a.usd"
 
 
+@pytest.mark.parametrize("name", ["geo", "bake", "payload", "root", "light", "samples", "thumbnail", "former 0"])
+def test_an_asset_may_have_any_name(tmp_path: Path, name: str):
+    from lim_usd.bake import bake
+
+    path = tmp_path / f"{name}.usd"
+    write(path, sheet(texture=png()))
+    bake(path, 0.01)
+    assert len(read_usd(path, 3).mesh.points) == len(sheet().mesh.points)
+    assert issues(path) == []
+
+
 def test_two_assets_share_the_folders_and_nothing_else(tmp_path: Path):
     write(tmp_path / "a.usd", sheet(texture=png(1)))
     before = {name: (tmp_path / name).read_bytes() for name in names(tmp_path)}
