@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lim_protocol.records import FRAME_SCALARS
 from lim_protocol.types import Frame, Mesh
-from lim_usd.mesh import QUALITY
 from lim_usd.source import BadSource
 
 
@@ -48,7 +48,7 @@ _AGAIN = "The file is damaged: export it again."
 def check_frame(frame: Frame, points: int, arrays: Sequence[str]) -> None:
     """Raise ValueError for a frame that lacks one of its `arrays`, or has one of another count or not finite."""
     for name in arrays:
-        values, shape = getattr(frame, name), (points,) if name in QUALITY else (points, 3)
+        values, shape = getattr(frame, name), (points,) if name in FRAME_SCALARS else (points, 3)
         if values is None or values.shape != shape:
             found = "none" if values is None else f"an array of {values.shape}"
             raise ValueError(f"frame {frame.time:g} has {found} for {name}, not {shape}")
