@@ -132,6 +132,7 @@ class TrackJob:
         """Every keyframe, from the memo where a former attempt got so far."""
         names = self._key_names
         known = {i: key for i, name in enumerate(names) if (key := _unpack_key(self.memo.get(name))) is not None}
+        known |= {i: _matched(k) for i, k in enumerate(self.keyframes) if k.matched}
         with self.seconds.of("track"):
             for i, key in track_keys(self.keyframes, device=self.device, step=self.step, known=known):
                 self.tracked[i] = key
@@ -143,7 +144,8 @@ class TrackJob:
         """A tracked key depends on all keyframes and their times, and on nothing else of the job."""
         whole = hashlib.sha256(self.code + b"tracked")
         for key in self.keyframes:
-            whole.update(np.float64(key.time).tobytes() + records.digest(records.pack_mesh(key.mesh)))
+            digest = records.digest(records.pack_mesh(key.mesh))
+            whole.update(np.float64(key.time).tobytes() + digest + bytes([key.matched]))
         return [hashlib.sha256(whole.digest() + bytes([i >> 8, i & 255])).digest() for i in range(len(self.keyframes))]
 
     def _frame(self, shot: Prepared, at: float) -> Frame:
@@ -170,6 +172,12 @@ class TrackJob:
 
     def _quality(self, at: float) -> Quality | None:
         return next((self.tracked[i].quality for i, k in enumerate(self.keyframes) if k.time == at), None)
+
+
+def _matched(key: Keyframe) -> TrackedKey:
+    """A key whose points are the source's: as they are, and certain."""
+    points = np.array(key.mesh.points)
+    return TrackedKey(points, np.ones(len(points), np.float32), Quality(0.0, 0.0, 0.0, 0.0, 1.0))
 
 
 def _pack_key(key: TrackedKey) -> bytearray:

@@ -94,8 +94,14 @@ def track(task: dict[str, Any], shelf: Shelf, device: str, code: bytes, step: St
         match key:
             case [int() | float() as time, str() as name]:
                 keyframes.append(Keyframe(float(time), _mesh(shelf, digest, name), name))
+            case [int() | float() as time, str() as name, bool() as matched]:
+                keyframes.append(Keyframe(float(time), _mesh(shelf, digest, name), name, matched))
             case _:
-                raise TaskError("bad-input", "a key is not [time, name]")
+                raise TaskError("bad-input", "a key is neither [time, name] nor [time, name, matched]")
+    for k in keyframes:
+        if k.matched and len(k.mesh.points) != len(keyframes[0].mesh.points):
+            text = f"{k.name}: {len(k.mesh.points)} points are not the source's {len(keyframes[0].mesh.points)}"
+            raise TaskError("bad-input", text)
     times = [k.time for k in keyframes]
     if any(b <= a for a, b in pairwise(times)):
         raise TaskError("bad-input", f"keyframes are not in order of time: {times}")

@@ -69,6 +69,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--chunk", type=int, default=0, metavar="N", help="a clip file for every N frames")
     parser.add_argument("--chunks", help="which of them to write here, counted from 1: 1-4,9")
     parser.add_argument("--velocities", action="store_true", help="write velocities and accelerations")
+    parser.add_argument(
+        "--quality", action="store_true", help="write each point's distance to the keys, and confidence"
+    )
     parser.add_argument("--server", default=os.environ.get("LIM_SERVER", ""), help="in place of the node's own")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
@@ -87,7 +90,7 @@ def run(told: argparse.Namespace, report: Reporter) -> dict[str, Any]:
         shot, settings = shot_of(node, tick)
     elif told.out:
         assert isinstance(node, hou.SopNode)
-        switches = {"velocities": told.velocities, "unwrap": True}
+        switches = {"velocities": told.velocities, "quality": told.quality, "unwrap": True}
         shot, settings = track_shot(node, Path(told.out), None, switches, tick)
     else:
         raise Refused("--out: where to? A LIM Track node does not say. Write --out asset.usd.")
@@ -113,7 +116,7 @@ def opened(hip: str, path: str) -> hou.OpNode:
 def as_told(shot: Shot, told: argparse.Namespace) -> Shot:
     """The shot with what the options say differently. Raises BadInput."""
     frames = shot_frames(shot.times, told.frames, told.hold) if told.frames else shot.frames
-    params = {**shot.params, "velocities": shot.params["velocities"] or told.velocities}
+    params = {name: value or getattr(told, name, False) for name, value in shot.params.items()}
     out = Path(told.out) if told.out else shot.out
     return replace(shot, out=out, frames=frames, params=params, chunk=told.chunk or shot.chunk, chunks=told.chunks)
 

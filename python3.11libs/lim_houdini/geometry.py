@@ -131,6 +131,15 @@ def build(mesh: Mesh) -> hou.Geometry:
     return geometry
 
 
+def read_ids(geometry: hou.Geometry, name: str) -> Int32 | None:
+    """A whole number per point, each once, int32 [points]; None where there is no such attribute."""
+    attrib = geometry.findPointAttrib(name) if name else None
+    if attrib is None or attrib.dataType() != hou.attribData.Int or attrib.size() != 1:
+        return None
+    ids = np.frombuffer(geometry.pointIntAttribValuesAsString(name), np.int32)
+    return ids if len(np.unique(ids)) == len(ids) else None
+
+
 def put(geometry: hou.Geometry, name: str, values: NDArray[Any]) -> None:
     """Point values, [points] or [points, 3], into an attribute that is made where it is missing."""
     if geometry.findPointAttrib(name) is None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import hou
 import numpy as np
 
 from lim_houdini.errors import Refused
-from lim_houdini.geometry import counts, fingerprint, read_mesh, topology
+from lim_houdini.geometry import counts, fingerprint, read_ids, read_mesh, topology
 from lim_houdini.settings import KeySettings, listed
 from lim_protocol import records
-from lim_protocol.types import Mesh
+from lim_protocol.types import Int32, Mesh
 
 Tick = Callable[[float, str], None]
 """Called with how far it is, 0 to 1, and what is being done; raises where the user interrupts."""
@@ -28,6 +28,7 @@ class Keys:
     prints    fingerprints of the inputs they were read from; the source input's last, where there is one
     source    the mesh that is moved
     geometry  the same as Houdini has it, with its attributes and groups
+    matched   of each key whether its points are the source's, by their ids
     """
 
     settings: KeySettings
@@ -37,11 +38,13 @@ class Keys:
     prints: list[tuple[int, ...]]
     source: Mesh
     geometry: hou.Geometry
+    matched: list[bool]
     looked_at: int = field(default=0)
 
     def names(self) -> list[list[object]]:
-        """[time, name] of each, as a job's params have them."""
-        return [[time, f"frame {time:g}"] for time in self.times]
+        """[time, name] of each, as a job's params have them; with a third word where its points are matched by id."""
+        named: list[list[object]] = [[time, f"frame {time:g}"] for time in self.times]
+        return [[*each, True] if matched else each for each, matched in zip(named, self.matched)]
 
 
 def read_keys(node: hou.SopNode, settings: KeySettings, tick: Tick) -> Keys:
@@ -50,7 +53,8 @@ def read_keys(node: hou.SopNode, settings: KeySettings, tick: Tick) -> Keys:
     if len(times) < 2:
         found = ", ".join(f"{time:g}" for time in times) or "none"
         raise Refused(f"{len(times)} keyframes (frames: {found}). Two at least are needed: look at the Keyframes tab.")
-    meshes, prints, source = [], [], hou.Geometry()
+    meshes, prints, matched = list[Mesh](), list[tuple[int, ...]](), list[bool]()
+    ids, source = None, hou.Geometry()
     for i, time in enumerate(times):
         tick(i / len(times), f"reading keyframe {time:g}")
         geometry = input_at(node, KEYS, time)
@@ -58,15 +62,19 @@ def read_keys(node: hou.SopNode, settings: KeySettings, tick: Tick) -> Keys:
         if i == 0 and node.input(SOURCE) is not None:
             geometry = input_at(node, SOURCE, time)
             prints.append(fingerprint(geometry))
-        meshes.append(read_mesh(geometry, f"keyframe {time:g}", settings.uv if i == 0 else "", settings.colors))
+        mesh = read_mesh(geometry, f"keyframe {time:g}", settings.uv if i == 0 else "", settings.colors)
         if i == 0:
             source.copy(geometry)
+            ids = read_ids(geometry, settings.ids)
+        in_order = _by_id(meshes[0], ids, mesh, read_ids(geometry, settings.ids)) if i else None
+        meshes.append(in_order or mesh)
+        matched.append(in_order is not None)
     if node.input(SOURCE) is not None:
         prints.append(prints.pop(1))
     _without_normals(source)
     packed = [records.pack_mesh(mesh) for mesh in meshes]
     digests = [records.digest(record) for record in packed]
-    return Keys(settings, times, packed, digests, prints, meshes[0], source)
+    return Keys(settings, times, packed, digests, prints, meshes[0], source, matched)
 
 
 def key_times(node: hou.SopNode, settings: KeySettings, tick: Tick) -> list[float]:
@@ -97,6 +105,16 @@ def input_at(node: hou.SopNode, index: int, time: float) -> hou.Geometry:
     if geometry is None:
         raise Refused(f"input {index + 1}: nothing there at frame {time:g}. Connect geometry, and see that it cooks.")
     return geometry
+
+
+def _by_id(source: Mesh, ids: Int32 | None, mesh: Mesh, others: Int32 | None) -> Mesh | None:
+    """The source's faces on a key's points in the source's order; None where their ids are not the same set."""
+    if ids is None or others is None or len(ids) != len(source.points) or len(others) != len(mesh.points):
+        return None
+    order = np.argsort(others, kind="stable")
+    if len(ids) != len(others) or not np.array_equal(np.sort(ids), others[order]):
+        return None
+    return replace(source, points=mesh.points[order[np.searchsorted(others[order], ids)]])
 
 
 def _said_by_input(node: hou.SopNode) -> list[float]:

@@ -24,13 +24,14 @@ class KeySettings:
     listed: str
     uv: str
     colors: bool
+    ids: str
 
     @classmethod
     def of(cls, node: hou.SopNode) -> KeySettings:
         """As the node's parameters have it now."""
         start, end, step = numbers(node, "keyrange")
-        mode, listed, uv = (text(node, name) for name in ("keymode", "keylist", "uvattr"))
-        return cls(mode, start, end, step, listed, uv, number(node, "usecolor") != 0)
+        mode, listed, uv, ids = (text(node, name) for name in ("keymode", "keylist", "uvattr", "ptidattr"))
+        return cls(mode, start, end, step, listed, uv, number(node, "usecolor") != 0, ids)
 
     def frames(self) -> list[float]:
         """The frames of a range or a list. Raises Refused."""

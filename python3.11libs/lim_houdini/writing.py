@@ -65,7 +65,7 @@ def write_shot(shot: Shot, connect: Callable[[], Connection], report: Reporter) 
         for time, record in zip(shot.times, shot.packed)
     ]
     source = Source(shot.source, up_axis=shot.up_axis, metres_per_unit=shot.unit)
-    frames = Frames(shot.frames, shot.params["fps"], shot.params["velocities"])
+    frames = Frames(shot.frames, shot.params["fps"], shot.params["velocities"], shot.params["quality"])
     out: Whole | Chunked = Whole(shot.out, split=False, flat=False)
     if shot.chunk:
         out = Chunked(shot.out, False, shot.chunk, shot.chunks, note)

@@ -54,11 +54,15 @@ def fan(face_counts: Int32, face_indices: Int32) -> Int32:
 
 @dataclass(frozen=True, eq=False)
 class Keyframe:
-    """A mesh and its place in time. `time` is in frames; `name` is what messages call it (a file, a prim)."""
+    """A mesh and its place in time. `time` is in frames; `name` is what messages call it (a file, a prim).
+
+    matched  its points are the source's, in their order: known already, and not to be found
+    """
 
     time: float
     mesh: Mesh
     name: str
+    matched: bool = False
 
 
 @dataclass(frozen=True)

@@ -343,3 +343,25 @@ def test_the_report_tells_how_each_key_was_met(track: hou.SopNode) -> None:
     ((_, text),) = hou_scene._user.displayed
     assert len(text.splitlines()) == 3
     assert "confidence" in text
+
+
+def test_points_with_the_same_ids_are_taken_as_they_are(track: hou.SopNode) -> None:
+    order = np.random.default_rng(3).permutation(len(FIRST.points))
+    bent = tube(6, 8, bend=0.7)
+    place = np.argsort(order).astype(np.int32)  # where each point went
+    inputs = poses(plain(FIRST), Mesh(bent.points[order], bent.face_counts, place[bent.face_indices]))
+    for geometry, ids in ((inputs[1.0], np.arange(len(order))), (inputs[9.0], order)):
+        geometry.addAttrib(hou.attribType.Point, "id", 0)
+        geometry.setPointIntAttribValuesFromString("id", (ids * 7 - 100).astype(np.int32).tobytes())
+    track.input(0)._touch(inputs)
+    track.parm("ptidattr").set("id")
+    assert np.array_equal(at(track, 9), bent.points)
+    track.parm("computequality").set(1)
+    hou.setFrame(9)
+    assert positions_of(track.geometry(), "limconfidence").min() == 1
+    arc = at(track, 5)
+    assert np.abs(arc - (FIRST.points + bent.points) / 2).max() > 0.01, "limbs swing on arcs, not along straight lines"
+    inputs[9.0].setPointIntAttribValuesFromString("id", np.zeros(len(order), np.int32).tobytes())
+    track.input(0)._touch(inputs)
+    track.parm("forget").pressButton()
+    assert track.cachedUserData("lim").keys.matched == [False, False], "ids that are not each once say nothing"

@@ -100,7 +100,7 @@ def shot_of(node: hou.RopNode, tick: Tick) -> tuple[Shot, Settings]:
     if not isinstance(track, hou.SopNode) or not track.type().name().startswith(TRACK):
         raise Refused(f"LIM Track Node: {text(node, 'soppath')!r} is none. Choose a LIM Track SOP.")
     frames = frame_range(*numbers(node, "f")) if text(node, "trange") == "range" else None
-    switches = {name: number(node, name) != 0 for name in ("velocities", "unwrap")}
+    switches = {name: number(node, name) != 0 for name in ("velocities", "quality", "unwrap")}
     shot, settings = track_shot(track, Path(text(node, "file")), frames, switches, tick)
     shot.out.parent.mkdir(parents=True, exist_ok=True)  # as Houdini's own writers do
     axis: UpAxis = "Z" if text(node, "upaxis") == "z" else "Y"
@@ -116,7 +116,7 @@ def track_shot(
     keys = read_keys(track, KeySettings.of(track), tick)
     tracked.take(keys)
     params = job_params(keys, settings, velocities=switches["velocities"])
-    params |= {"unwrap": switches["unwrap"] and keys.source.st is None, "quality": False}
+    params |= {"unwrap": switches["unwrap"] and keys.source.st is None, "quality": switches["quality"]}
     asked = frames or shot_frames(keys.times, None, hold=True)
     return Shot(keys.source, keys.times, keys.packed, params, asked, out, "Y", 1.0), settings
 

@@ -43,6 +43,11 @@ class Attrib:
         values = self._geometry._attribs[self._kind][self._name]
         return values.shape[1] if getattr(values, "ndim", 1) > 1 else 1
 
+    def dataType(self):
+        values = self._geometry._attribs[self._kind][self._name]
+        dtype = getattr(values, "dtype", None)
+        return attribData.String if dtype is None else attribData.Int if dtype.kind == "i" else attribData.Float
+
     def destroy(self):
         del self._geometry._attribs[self._kind][self._name]
 
