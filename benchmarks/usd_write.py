@@ -25,7 +25,9 @@ from pxr import Sdf, Usd, UsdGeom
 from benchmarks.page import write_page
 from lim_protocol.types import Frame, Mesh
 from lim_usd.arrays import vectors
+from lim_usd.assemble import assemble
 from lim_usd.asset import AssetWriter
+from lim_usd.clips import ClipAsset
 from lim_usd.sampled import BATCH_BYTES
 from lim_usd.source import Source
 
@@ -34,6 +36,9 @@ MB = 1e6
 
 def main() -> None:
     options = _options()
+    if options.shares:
+        _write_share(options)
+        return
     if options.row:
         _run_row(options)
         return
@@ -65,10 +70,10 @@ class Meter:
         return _resident("VmHWM") - self._before
 
 
-def frames(source: Source, count: int) -> Iterator[Frame]:
+def frames(source: Source, count: int, first: int = 1) -> Iterator[Frame]:
     points = source.mesh.points
     vectors_of = {name: np.empty_like(points) for name in ("points", "normals", "velocities", "accelerations")}
-    for time_code in range(1, count + 1):
+    for time_code in range(first, first + count):
         for offset, out in enumerate(vectors_of.values()):  # no two alike: the file format keeps equal ones once
             np.add(points, np.float32(time_code + offset / 8), out=out)
         yield Frame(float(time_code), **vectors_of)
@@ -123,12 +128,12 @@ def sdf(*arrays: str) -> Callable[[Path, Source, int, Meter], Path]:
     return write
 
 
-def asset(velocities: bool) -> Callable[[Path, Source, int, Meter], Path]:
+def asset(velocities: bool = False, flat: bool = True) -> Callable[[Path, Source, int, Meter], Path]:
     """What the product does: a whole asset, read back, synced and moved to its name."""
 
     def write(folder: Path, source: Source, count: int, meter: Meter) -> Path:
         path = folder / "asset.usd"
-        writer = AssetWriter(path, source, fps=24, start=1, end=count, velocities=velocities)
+        writer = AssetWriter(path, source, fps=24, start=1, end=count, velocities=velocities, flat=flat)
         with meter:
             writer.__enter__()
         for frame in frames(source, count):
@@ -141,14 +146,74 @@ def asset(velocities: bool) -> Callable[[Path, Source, int, Meter], Path]:
     return write
 
 
+def clips(processes: int) -> Callable[[Path, Source, int, Meter], Path]:
+    """The same asset in clips of 24 frames: root first, then each process its share of them, then the assembly."""
+
+    def write(folder: Path, source: Source, count: int, meter: Meter) -> Path:
+        path = folder / "asset.usd"
+        with meter:
+            clip_asset(path, source, count).begin()
+        words = [sys.executable, __file__, "--frames", str(count), "--points", str(len(source.mesh.points))]
+        shares = [
+            subprocess.Popen(
+                [*words, "--folder", str(folder), "--share", str(share), "--shares", str(processes)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for share in range(processes)
+        ]
+        for process in shares:
+            assert process.stdout is not None
+            process.stdout.readline()
+        for process in shares:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        seconds = [float(process.communicate()[0].split()[0]) for process in shares]
+        with meter:
+            assert assemble(path).complete
+        meter.seconds += max(seconds)
+        return path
+
+    return write
+
+
+def clip_asset(path: Path, source: Source, count: int) -> ClipAsset:
+    times = [float(time) for time in range(1, count + 1)]
+    return ClipAsset(path, source, times=times, chunk=24, fps=24)
+
+
+def _write_share(options: argparse.Namespace) -> None:
+    """One process of several: says that it is there, waits for a word, writes every so-manieth chunk."""
+    source = grid(options.points)
+    asset = clip_asset(Path(options.folder) / "asset.usd", source, options.frames)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    meter = Meter()
+    for chunk in asset.chunks[options.share :: options.shares]:
+        writer = asset.writer(chunk)
+        with meter:
+            writer.__enter__()
+        for frame in frames(source, len(chunk.times), int(chunk.times[0])):
+            with meter:
+                writer.write(frame)
+        with meter:
+            writer.__exit__(None, None, None)
+    print(meter.seconds)
+
+
 ROWS: dict[str, Callable[[Path, Source, int, Meter], Path]] = {
     "raw: points": raw("points"),
     "OpenUSD layer: points, extent": sdf("points"),
     "raw: points, normals": raw("points", "normals"),
     "OpenUSD layer: points, normals, extent": sdf("points", "normals"),
-    "asset: points, normals, extent": asset(velocities=False),
+    "asset in one file: points, normals, extent": asset(),
+    "asset with layers: the same": asset(flat=False),
+    "asset in clips, one process: the same": clips(1),
+    "asset in clips, two processes: the same": clips(2),
     "raw: points, normals, velocities, accelerations": raw("points", "normals", "velocities", "accelerations"),
-    "asset: the same and extent": asset(velocities=True),
+    "asset in one file: the same and extent": asset(velocities=True),
 }
 
 
@@ -168,8 +233,8 @@ def _run_row(options: argparse.Namespace) -> None:
     source = grid(options.points)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         meter = Meter()
-        path = ROWS[options.row](Path(folder), source, options.frames, meter)
-        size = path.stat().st_size / MB
+        ROWS[options.row](Path(folder), source, options.frames, meter)
+        size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file()) / MB
     print(meter.seconds, size, meter.growth)
 
 
@@ -233,6 +298,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--points", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", default=tempfile.gettempdir(), help="the disk to write on")
+    parser.add_argument("--share", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--shares", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--row", choices=list(ROWS), help=argparse.SUPPRESS)
     return parser.parse_args()
 

@@ -24,7 +24,7 @@ from lim_usd.arrays import doubles, ints
 from lim_usd.atomic import OutputError, Scratch, disk_errors, publish
 from lim_usd.component import define_geometry, frame_arrays, mesh_prims
 from lim_usd.layout import Layout, anchored, layout_of
-from lim_usd.mesh import MeshPrim
+from lim_usd.mesh import MeshPrim, Samples
 from lim_usd.provenance import Provenance, keep_provenance, request_of, write_track
 from lim_usd.sampled import SampledLayer, Shot
 from lim_usd.source import Source
@@ -70,6 +70,7 @@ class ClipAsset:
         self._shot = shot_of(source, fps, self._times[0], self._times[-1])
         self._meshes = mesh_prims(self.layout.prim, source, frame_arrays(velocities, quality), split_parts)
         self.chunks = chunks_of(self.layout, self._times, chunk)
+        self._held: list[Samples] = []
 
     def begin(self) -> list[Path]:
         """Write all but the chunks, the root last; returns the files.
@@ -99,7 +100,8 @@ class ClipAsset:
         """What takes the frames of one chunk."""
         meshes = [mesh.as_clip() for mesh in self._meshes]
         shot = Shot(self._shot.up_axis, self._shot.unit, self._shot.fps, chunk.times[0], chunk.times[-1])
-        return ChunkWriter(chunk, self.layout, shot, meshes, len(self._source.mesh.points), self.provenance)
+        points = len(self._source.mesh.points)
+        return ChunkWriter(chunk, self.layout, shot, meshes, points, self.provenance, self._held)
 
     def _files(self, structure: Structure) -> list[tuple[Path, Path]]:
         request = self.provenance.request_sha256
@@ -162,15 +164,17 @@ class ChunkWriter:
         meshes: list[MeshPrim],
         points: int,
         provenance: Provenance,
+        held: list[Samples],
     ) -> None:
         self.provenance = provenance
+        self._held = held
         self._chunk, self._layout, self._shot, self._meshes, self._points = chunk, layout, shot, meshes, points
 
     def __enter__(self) -> ChunkWriter:
         self._scratch = Scratch(self._layout.root)
         try:
             ready = self._scratch.path / self._chunk.path.name
-            self._samples = SampledLayer(ready, self._chunk.path, self._shot, self._meshes, self._points)
+            self._samples = SampledLayer(ready, self._chunk.path, self._shot, self._meshes, self._points, self._held)
             with disk_errors(self._chunk.path):
                 self._begin()
         except BaseException:

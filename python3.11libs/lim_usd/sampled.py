@@ -48,15 +48,25 @@ class SampledLayer:
     times      of the frames written
     hints      box around all meshes at each of them, float32 [frames, 2, 3]
     qualities  of those frames that were measured, by time
+
+    Layers that are written one after the other may share `held`, which is kept for memory's sake alone.
     """
 
-    def __init__(self, ready: Path, target: Path, shot: Shot, meshes: Sequence[MeshPrim], points: int) -> None:
+    def __init__(
+        self,
+        ready: Path,
+        target: Path,
+        shot: Shot,
+        meshes: Sequence[MeshPrim],
+        points: int,
+        held: list[Samples] | None = None,
+    ) -> None:
         self.ready, self.target, self.meshes = ready, target, meshes
         self.times: list[float] = []
         self.hints: list[Float32] = []
         self.qualities: dict[float, Quality] = {}
         self._shot, self._points, self._frame_bytes, self._unsaved = shot, points, 0, 0
-        self._held: list[Samples] = []
+        self._held = [] if held is None else held
         with disk_errors(target):
             self.layer = Sdf.Layer.CreateNew(str(ready))
 
@@ -100,7 +110,8 @@ class SampledLayer:
     def _save(self) -> None:
         # While the first batch's last arrays are held, the heap has no free end, and the allocator does not give
         # each batch's memory back to the system only to fault it in again: a quarter of all the time.
-        self._held = self._held or [mesh.last for mesh in self.meshes]
+        if not self._held:
+            self._held.extend(mesh.last for mesh in self.meshes)
         self.layer.Save()
         self._unsaved = 0
 

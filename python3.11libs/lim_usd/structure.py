@@ -115,7 +115,7 @@ class Structure:
             if join:
                 join(layer)
             layer.Save()
-            if Sdf.Layer.OpenAsAnonymous(str(ready)).ExportToString() != layer.ExportToString():
+            if not _equal(Sdf.Layer.OpenAsAnonymous(str(ready)), layer):
                 raise DiskError(f"{target}: does not read back as it was written")
         return ready, target
 
@@ -137,3 +137,19 @@ def diagonal(source: Source) -> float:
     """Of the source's bounding box, in scene units."""
     points = source.mesh.points
     return float(np.linalg.norm(points.max(0).astype(np.float64) - points.min(0)))
+
+
+def _equal(one: Sdf.Layer, other: Sdf.Layer) -> bool:
+    """Whether two layers have the same specs with the same default values."""
+    paths: list[list[Sdf.Path]] = [[], []]
+    for layer, found in zip((one, other), paths):
+        layer.Traverse("/", found.append)  # type: ignore[arg-type]  # the stubs take Sdf.Path for pathlib's
+    if paths[0] != paths[1]:
+        return False
+    properties = [path for path in paths[0] if path.IsPropertyPath()]
+    return all(_default(one, path) == _default(other, path) for path in properties)
+
+
+def _default(layer: Sdf.Layer, path: Sdf.Path) -> object:
+    spec = layer.GetObjectAtPath(path)
+    return spec.default if isinstance(spec, Sdf.AttributeSpec) else None
