@@ -79,7 +79,7 @@ def read_keys(node: hou.SopNode, settings: KeySettings, tick: Tick) -> Keys:
 
 def key_times(node: hou.SopNode, settings: KeySettings, tick: Tick) -> list[float]:
     """The key frames, sorted, each once."""
-    if settings.mode == "input":
+    if settings.mode == "input" or (settings.mode == "auto" and _says(node)):
         return _said_by_input(node)
     frames = sorted(set(settings.frames()))
     return _changes(node, frames, tick) if settings.mode == "topology" else frames
@@ -87,6 +87,8 @@ def key_times(node: hou.SopNode, settings: KeySettings, tick: Tick) -> list[floa
 
 def changed(node: hou.SopNode, keys: Keys, every: bool) -> bool:
     """Does the input differ from what the keys were read from? Looks at all of it, or at the next key in turn."""
+    if keys.settings.mode in ("auto", "input") and _says(node) and _said_by_input(node) != keys.times:
+        return True
     own_source = len(keys.prints) > len(keys.times)
     if own_source != (node.input(SOURCE) is not None):
         return True
@@ -117,9 +119,14 @@ def _by_id(source: Mesh, ids: Int32 | None, mesh: Mesh, others: Int32 | None) ->
     return replace(source, points=mesh.points[order[np.searchsorted(others[order], ids)]])
 
 
+def _says(node: hou.SopNode) -> bool:
+    geometry = node.inputGeometry(KEYS)
+    return geometry is not None and geometry.findGlobalAttrib("limkeys") is not None
+
+
 def _said_by_input(node: hou.SopNode) -> list[float]:
     geometry = node.inputGeometry(KEYS)
-    if geometry is None or geometry.findGlobalAttrib("limkeys") is None:
+    if geometry is None or not _says(node):
         raise Refused("input 1 does not say its keyframes: it has no detail attribute 'limkeys' (LIM Keys makes it).")
     return listed(str(geometry.attribValue("limkeys")))
 

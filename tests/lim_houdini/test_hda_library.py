@@ -105,7 +105,7 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "extra options": (change(f"{OPERATOR}/ExtraFileOptions", "{", ""), "ExtraFileOptions"),
     "script taken for hscript": (change(f"{OPERATOR}/ExtraFileOptions", "IsPython", "WasPython"), "HScript"),
     "dialog script": (change(f"{OPERATOR}/DialogScript", "{", "["), "DialogScript"),
-    "menu default": (change(f"{OPERATOR}/DialogScript", 'default { "range" }', 'default { "rnge" }'), "neither in its menu"),
+    "menu default": (change(f"{OPERATOR}/DialogScript", 'default { "auto" }', 'default { "aut" }'), "neither in its menu"),
     "toggle default": (change(f"{OPERATOR}/DialogScript", 'toggle\n            default { "1" }', 'toggle\n            default { "yes" }'), "neither on nor off"),
     "condition": (change(f"{OPERATOR}/DialogScript", "keymode != list", "keymod != list"), "asks for keymod"),
     "name": (change(f"{OPERATOR}/DialogScript", "script\tlim", "script\tlum"), "name and script"),

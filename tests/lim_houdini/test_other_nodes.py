@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from pxr import Usd, UsdGeom
 
+from lim_houdini.keys import changed
 from lim_usd.assemble import assemble
 from tests.conftest import Server, wait_for
 from tests.lim_cli.mesh_files import Gltf
@@ -44,13 +45,15 @@ def test_keys_come_from_files_each_until_the_next(keys: hou.SopNode) -> None:
     assert geometry.attribValue("limfile").endswith("scan.0009.obj")
 
 
-def test_keys_feed_a_track(keys: hou.SopNode, server: Server) -> None:
+def test_keys_feed_a_track(keys: hou.SopNode, server: Server, tmp_path: Path) -> None:
     track = hou_nodes._make("/obj/geo1/track1", "lim::track::1.0")
     track.setInput(0, keys)
-    track.parm("keymode").set("input")
     track.parm("server").set(str(server.endpoint))
     hou.setFrame(5)
     assert positions(track.geometry()).shape == FIRST.points.shape
+    write_obj(tmp_path / "scan.0017.obj", plain(FIRST))
+    keys.parm("reload").pressButton()
+    assert changed(track, track.cachedUserData("lim").keys, every=False), "the input says more keys"
 
 
 def test_what_is_wrong_with_files_is_said(keys: hou.SopNode, tmp_path: Path) -> None:

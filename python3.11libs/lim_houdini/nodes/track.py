@@ -28,7 +28,7 @@ def cook(node: hou.SopNode) -> None:
     with told():
         settings = Settings.of(node)
         try:
-            with interruptable("LIM Track") as tick:
+            with interruptable("LIM Track", brief=bool(tracked.report)) as tick:
                 keys = tracked.current_keys(node, settings, tick)
                 at = moment(settings.frame, keys.times[0], keys.times[-1], settings.before, settings.after)
                 frame = tracked.frame(keys, settings, at, tick)
@@ -65,12 +65,17 @@ def show(node: hou.SopNode, settings: Settings, keys: Keys, surface: Surface | N
 
 
 @contextmanager
-def interruptable(name: str) -> Iterator[Tick]:
-    """Inside, `tick` shows progress and raises hou.OperationInterrupted where the user pressed Esc."""
-    with hou.InterruptableOperation(name, long_operation_name=name) as operation:
+def interruptable(name: str, brief: bool = False) -> Iterator[Tick]:
+    """Inside, `tick` shows progress and raises hou.OperationInterrupted where the user pressed Esc.
+
+    brief  for what is over in a moment: no dialog, only the status line, which does not show what is being done
+    """
+    dialog = hou.isUIAvailable() and not brief
+    with hou.InterruptableOperation(name, long_operation_name=name, open_interrupt_dialog=dialog) as operation:
 
         def tick(fraction: float, doing: str) -> None:
             operation.updateLongProgress(fraction, f"LIM: {doing}")
+            operation.updateProgress(fraction)
 
         yield tick
 

@@ -52,14 +52,15 @@ class InterruptableOperation:
     def __exit__(self, type, value, traceback):
         return None
 
-    def updateProgress(self, percentage=-1.0):
-        self.updateLongProgress(percentage)
-
     def updateLongProgress(self, percentage=-1.0, long_op_status=None):
+        assert -1 <= percentage <= 1, "a fraction"
+        _user.seen.append(long_op_status)
+
+    def updateProgress(self, percentage=-1.0):
         from hou_nodes import OperationInterrupted
 
+        assert -1 <= percentage <= 1, "a fraction"
         _user.looks += 1
-        _user.seen.append(long_op_status)
         if _user.esc_at is not None and time.monotonic() >= _user.esc_at:
             _user.pressed = _user.esc_at
             raise OperationInterrupted("The operation was interrupted.")
