@@ -23,7 +23,20 @@ def vendor_folder() -> Path:
 
 
 def find_vendored() -> None:
-    """Have the vendored packages found, after everything else: what Houdini or the user has of them comes first."""
-    folder = str(vendor_folder())
-    if folder not in sys.path and any(importlib.util.find_spec(name) is None for name in WANTED):
-        sys.path.append(folder)
+    """Have the vendored packages found, after everything else: what Houdini or the user has of them comes first.
+
+    Raises ImportError, saying what to do, where they are nowhere.
+    """
+    folder = vendor_folder()
+    if missing() and str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    if missing():
+        raise ImportError(
+            f"LIM: no {' and '.join(missing())} for this Python (looked for {folder.name}). In a terminal: "
+            "lim houdini vendor, then lim houdini install; then start Houdini again."
+        )
+
+
+def missing() -> list[str]:
+    """Which of the packages cannot be found."""
+    return [name for name in WANTED if importlib.util.find_spec(name) is None]
