@@ -57,7 +57,7 @@ def _own_rules(operator: Operator) -> Iterator[str]:
     there = {entry.name for entry in operator.folder.iterdir()} - {LIST}
     for file in sorted(there - {file for file, _ in read_list(operator.folder / LIST)}):
         yield f"{file} is there, but {LIST} does not name it"
-    if operator.text("FunctionName") != operator.type_name:
+    if "PythonCook" in operator.sections and operator.text("FunctionName") != operator.type_name:
         yield f"FunctionName must be {operator.type_name}, without an end of line"
     if "Version" in operator.sections:
         yield "Version is a binary section; the version is in the name"
