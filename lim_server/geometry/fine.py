@@ -21,9 +21,9 @@ from lim_server.geometry.normals import face_normals, vertex_normals
 from lim_server.geometry.shape import Shape
 from lim_server.geometry.spread import Spread
 
-STEPS, ROUNDS = 16, 2
+STEPS, ROUNDS = 20, 2
 REACH = (0.03, 0.008)
-STIFF = (3e-3, 1e-3)
+STIFF = 3e-3
 FACING, PAINT, SMOOTH = 0.04, 0.4, 0.05
 """A turn by one radian counts as far as 0.04 diagonals, a colour across the whole of Lab's lightness as 0.4."""
 MINE, THEIRS = 5000, 8000
@@ -36,7 +36,7 @@ class Fine:
         self.source = source
         self.rigid = Rigidity(source.points, source.triangles, ties(source))
         self.spread = Spread.of(source, MINE)
-        self.resist = 0.1 / max(float(source.area.sum()), 1e-12)
+        self.stiff = 0.1 * STIFF / max(float(source.area.sum()), 1e-12)
 
     def onto(
         self,
@@ -53,17 +53,16 @@ class Fine:
         for i in range(STEPS):
             step("fine", i, STEPS)
             done = i / (STEPS - 1)
-            reach, stiff = (a * (b / a) ** done for a, b in (REACH, STIFF))
+            reach = REACH[0] * (REACH[1] / REACH[0]) ** done
             here = _Lifted(self.spread, points, colored=colored)
             weight, carry, to = here.pull(goal, reach)
             weight = weight * (self.spread.blend @ trust)
             matrix, right = _normal_equations(self.spread.blend, weight, carry @ target.points)
             weight, carry, to = goal.pull(here, reach)
             back, more = _normal_equations(carry, weight, to)
-            stiff *= self.resist
-            factors = solver(matrix + back + stiff * self.rigid.laplacian + 1e-9 * eye(len(points)))
+            factors = solver(matrix + back + self.stiff * self.rigid.laplacian + 1e-9 * eye(len(points)))
             for _ in range(ROUNDS):
-                points = solve(factors, right + more + stiff * self.rigid.goal(turned) + 1e-9 * points)
+                points = solve(factors, right + more + self.stiff * self.rigid.goal(turned) + 1e-9 * points)
                 turned = self.rigid.fit(points, turned, SMOOTH)
         return points
 

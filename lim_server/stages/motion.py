@@ -20,6 +20,7 @@ from lim_protocol.types import Mesh
 from lim_server.geometry.arap import Rigidity, solve, solver
 from lim_server.geometry.contacts import ties
 from lim_server.geometry.shape import Frame, Shape
+from lim_server.geometry.unroll import unrolled
 
 
 class Motion:
@@ -53,7 +54,8 @@ class Motion:
         turns = [np.broadcast_to(np.eye(3), (count, 3, 3)).copy()]
         turns += [self.rigid.fit(placed) for placed in self.placed[1:]]
         self.turns = [Rotation.from_matrix(t) for t in turns]
-        self.steps = [(a.inv() * b).as_rotvec() for a, b in zip(self.turns, self.turns[1:], strict=False)]
+        steps = [(a.inv() * b).as_rotvec() for a, b in zip(self.turns, self.turns[1:], strict=False)]
+        self.steps = [unrolled(step, self.rigid.edges) for step in steps]
 
     def at(self, time: float) -> Float32[ndarray, "points 3"]:
         """Points at a time within the keys; at a key's time exactly the key's points."""
