@@ -57,6 +57,10 @@ def bundle(
         list[str] | None,
         typer.Option(metavar="WORDS", help="More options for lim track, such as '--fps 25'. May be given again."),
     ] = None,
+    also: Annotated[
+        list[Path] | None,
+        typer.Option("--input", help="A file that the scene reads, to travel with it. May be given again."),
+    ] = None,
     gpus: Annotated[int, typer.Option(help="GPUs a machine must have; 0 takes any machine.")] = 1,
     timeout: Annotated[int, typer.Option(help="Seconds that a task may take.")] = 6 * 3600,
     form: Annotated[str, typer.Option("--format", help=", ".join(FORMATS))] = "openjd",
@@ -74,7 +78,8 @@ def bundle(
     asked = Asked(out.absolute(), frames, keys, chunk, hold, velocities)
     more = [word for words in option or () for word in shlex.split(words)]
     plan = _scene(asked, hip, node, more) if hip else _files(asked, keyframes or [], more)
-    plan = replace(plan, together=together, gpus=gpus, timeout=timeout)
+    files = (*plan.files, *(path.absolute() for path in also or ()))
+    plan = replace(plan, together=together, gpus=gpus, timeout=timeout, files=files)
     for path in _write(plan, target, form):
         print(f"wrote {path}")
     if form == "openjd":

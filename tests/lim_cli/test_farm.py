@@ -117,7 +117,10 @@ def test_the_same_by_hython_on_a_recorded_network(home: dict[str, str], tmp_path
     hython.write_text(f'#!/bin/sh\nPYTHONPATH={STAND_IN} exec {sys.executable} "$@"\n')
     hython.chmod(0o755)
     words = ("--hip", tmp_path / "shot.hip", "--node", "/obj/geo1/track1", "--frames", "1-9", "--chunk", "3")
+    words = (*words, "--input", tmp_path / "scan.bgeo")
     bundled(home, tmp_path / "job", *words, "-o", tmp_path / "b.usd", "--together", "2", "--velocities")
+    references = json.loads((tmp_path / "job" / "asset_references.json").read_text())["assetReferences"]
+    assert references["inputs"]["filenames"] == [str(tmp_path / "shot.hip"), str(tmp_path / "scan.bgeo")]
     values = json.loads((tmp_path / "job" / "parameter_values.json").read_text())["parameterValues"]
     given = [f"-p{each['name']}={each['value']}" for each in values]
     template = tmp_path / "job" / "template.json"
