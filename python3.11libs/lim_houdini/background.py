@@ -28,11 +28,13 @@ def poll(step: Callable[[], bool]) -> None:
     hou.ui.addEventLoopCallback(once)
 
 
-def watch(name: str, job: Job, done: Callable[[list[memoryview]], None]) -> None:
-    """Show a job's progress in the status line; `done` gets its records. A job that is cancelled just ends."""
+def watch(name: str, job: Job, wanted: Callable[[], bool], done: Callable[[list[memoryview]], None]) -> None:
+    """Show a job's progress in the status line, as long as it is wanted; `done` gets its records."""
     taken: list[memoryview] = []
 
     def step() -> bool:
+        if not wanted():
+            return True
         try:
             record = job.poll(0.0 if hou.isUIAvailable() else 0.05)
         except ServerError as error:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import hou
 import numpy as np
 
+from lim_client.connection import Connection
 from lim_client.errors import JobFailed, NotReachable, ServerError
 from lim_client.job import Job
 from lim_houdini import servers
@@ -79,37 +79,35 @@ class Tracked:
         params = job_params(keys, settings, velocities=settings.velocity or moment.beyond != 0)
         name = (moment.time, *(_hashable(value) for value in params.values()))
         frame = self.frames.get(name)
-        if frame is None or (settings.unwrap and self.surface is None):
+        if frame is None or (params["unwrap"] and self.surface is None):
             frame = self._ask(keys, settings, params, moment.time, tick)
             self.frames.put(name, frame, settings.cache)
         return frame
 
+    def submit(self, connection: Connection, keys: Keys, params: dict[str, Any], times: Sequence[float]) -> Job:
+        """Ask the server; what it still does for this node is not wanted any more."""
+        old = self.job
+        first = 0 if not times or (params["unwrap"] and self.surface is None) else 1
+        at = np.array(times, np.float64)
+        self.job = connection.submit("track", params, keys.packed, at, old, first=first, digests=keys.digests)
+        if old is not None:
+            connection.cancel(old)  # also where the server that had it is gone: it must not be sent again
+        return self.job
+
     def _ask(self, keys: Keys, settings: Settings, params: dict[str, Any], time: float, tick: Tick) -> Frame:
         connection = servers.connect(settings.server, settings.patience, tick)
-        first = 0 if params["unwrap"] and self.surface is None else 1
-        frame = None
-        with self.asked(connection.submit(
-            "track", params, keys.packed, np.array([time]), supersedes=self.job, first=first, digests=keys.digests
-        ), connection.cancel) as job:  # fmt: skip
-            for number, record in enumerate(job.records(Told(tick).watch), first):
-                if number == 0:
-                    self.surface = records.unpack_surface(record)
-                else:
-                    frame = records.unpack_frame(record)
-        assert frame is not None and job.summary is not None
-        self.report = job.summary["keys"]
-        return frame
-
-    @contextmanager
-    def asked(self, job: Job, cancel: Callable[[Job], None]) -> Iterator[Job]:
-        """While the server works on it: what ends the block early cancels it."""
-        self.job = job
+        job = self.submit(connection, keys, params, [time])
         try:
-            yield job
+            *surface, last = job.records(Told(tick).watch)
+            self.surface = records.unpack_surface(surface[0]) if surface else self.surface
+            frame = records.unpack_frame(last)
         finally:
             if job.summary is None:
-                cancel(job)
+                connection.cancel(job)
             self.job = None
+        assert job.summary is not None
+        self.report = job.summary["keys"]
+        return frame
 
     def forget(self) -> None:
         """Start anew."""

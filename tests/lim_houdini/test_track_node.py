@@ -233,6 +233,18 @@ def test_missing_texture_coordinates_are_made_where_asked(track: hou.SopNode) ->
     assert uv.min() >= 0 and uv.max() <= 1 and len(np.unique(uv, axis=0)) >= len(FIRST.points)
 
 
+def test_with_texture_coordinates_there_is_nothing_to_make(track: hou.SopNode, sent: Counter) -> None:
+    track.input(0)._touch(with_ids(FIRST, tube(6, 8, bend=0.3)))
+    for geometry in track.input(0)._poses.values():
+        geometry.addAttrib(hou.attribType.Point, "uv", (0.5, 0.5, 0.0))
+    track.parm("ptidattr").set("id")
+    track.parm("unwrap").set(1)
+    at(track, 5)
+    sent.clear()
+    track.cook(force=True)
+    assert sent[m.Submit] == 0
+
+
 def test_two_nodes_at_once(track: hou.SopNode, server: Server) -> None:
     other = make_track("/obj/geo2/track2", with_ids(LAST, tube(7, 9, bend=0.8)), server)
     other.parm("ptidattr").set("id")
@@ -283,6 +295,11 @@ def test_scrubbing_supersedes_what_was_sent_before(server: Server, sent: Counter
     with server.connect() as connection:
         wait_for(lambda: connection.status()["jobs"] == [])
     assert before.summary is None, "nobody waits for what nobody wants any more"
+    for callback in list(hou_scene._user.callbacks):
+        callback()
+    assert hou_scene._user.callbacks == []
+    (connection,) = servers._open.values()
+    assert connection.session.jobs == {}, "nor is it sent again to a server that is started again"
 
 
 Damage = Callable[[hou.Geometry], None]

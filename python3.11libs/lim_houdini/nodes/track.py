@@ -96,13 +96,12 @@ def send(kwargs: dict[str, Any]) -> None:
         connection = servers.connect(settings.server, settings.patience, tick)
         tracked.take(keys)
         params = job_params(keys, settings, velocities=settings.velocity)
-        arguments = (params, keys.packed, np.zeros(0))
-        tracked.job = connection.submit("track", *arguments, supersedes=tracked.job, digests=keys.digests)
+        job = tracked.submit(connection, keys, params, [])
 
     def done(result: list[memoryview]) -> None:
-        tracked.surface = records.unpack_surface(result[0])
+        tracked.surface, tracked.job = records.unpack_surface(result[0]), None
 
-    background.watch(node.name(), tracked.job, done)
+    background.watch(node.name(), job, lambda: tracked.job is job, done)
 
 
 def cancel(kwargs: dict[str, Any]) -> None:
