@@ -74,8 +74,8 @@ class MeshMotion:
                 continue
             if varying or self._faces is None:
                 self._take_faces(mesh, time, len(array))
-            self._frame(mesh, array, time)
-            if extent is not None and len(array):
+            sound = self._frame(mesh, array, time)
+            if sound and extent is not None and len(array):
                 self._check_extent(extent, array, time)
                 for hint in hints:
                     self._check_hint(hint, mesh, array, time)
@@ -88,14 +88,14 @@ class MeshMotion:
             self._forget()
         self._normals.faces = faces
 
-    def _frame(self, mesh: UsdGeom.Mesh, array: Vt.Vec3fArray, time: float) -> None:
+    def _frame(self, mesh: UsdGeom.Mesh, array: Vt.Vec3fArray, time: float) -> bool:
         points = view(array, np.float32)
         self.series.times.append(time)
         self.series.points.append(len(points))
         if not self._is_sound(points, time):
             self._forget()
             self._pad(np.nan)
-            return
+            return False
         box = UsdGeom.PointBased.ComputeExtent(array)
         size = float(np.linalg.norm(np.subtract(box[1], box[0], dtype=np.float64)))
         self.diagonal = self.diagonal or size
@@ -105,6 +105,7 @@ class MeshMotion:
         self.series.size.append(size)
         self._normals.frame(mesh, points, time)
         self._rates.frame(mesh, points, time)
+        return True
 
     def _is_sound(self, points: Float32, time: float) -> bool:
         flat = points.ravel()
@@ -192,8 +193,6 @@ class MeshMotion:
     def _check_box(self, box: Float32, points: Vt.Vec3fArray, name: str, code: str, time: float) -> None:
         true = np.array(UsdGeom.PointBased.ComputeExtent(points), np.float64)
         size = _size(true)
-        if not np.isfinite(true).all():
-            return
         if not np.isfinite(box).all() or (box[1] < box[0]).any():
             self._findings.add(code, self.path, f"has an {name} that is no box: {_told(box)}", "Write it anew", time)
         elif _sticks_out(true, box) > _TIGHT * size or _sticks_out(box, true) > _LOOSE * size:
