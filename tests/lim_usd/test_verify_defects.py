@@ -454,6 +454,25 @@ def test_frames_and_place_are_told(tmp_path: Path):
     assert str(found).startswith("points-nan: /a/geo/mesh at frames 4-5, 9: has 1 points that are not finite.")
 
 
+@pytest.mark.parametrize(
+    ("name", "times"),
+    [
+        ("one frame is elsewhere", [6]),
+        ("it jumps and stays", [7]),
+        ("a point jumps away and back", [6]),
+        ("two frames stand still", [6, 7]),
+        ("three frames are missing", [6, 7, 8]),
+        ("normals inwards at one frame", [6]),
+    ],
+)
+def test_the_frame_that_is_told_is_the_bad_one(tmp_path: Path, name: str, times: list[float]):
+    path = write(tmp_path / "a.usd", ball(), velocities=True, flat=True)
+    spoil, code = ONE_FILE[name]
+    with Layer(path) as layer:
+        spoil(layer)
+    assert next(each.times for each in verify(path).findings if each.code == code) == times
+
+
 def test_a_file_that_cannot_be_read_is_no_finding(tmp_path: Path):
     path = write(tmp_path / "a.usd", ball(), flat=True)
     path.write_bytes(path.read_bytes()[:900])

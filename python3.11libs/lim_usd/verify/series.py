@@ -60,8 +60,8 @@ def _check_jumps(path: object, series: Series, findings: Findings) -> None:
     turn_max, back_max = np.nan_to_num(series.turn_max), np.nan_to_num(series.back_max)
     hard = _stands_out(turn, _JUMP, _JUMP_OVER_USUAL) & (turn_max < _FEW * turn)
     for place in _peaks((hard & np.roll(hard, 1) & (back < _BACK)), turn):
-        words = f"jumps by {100 * series.step[place]:.0f} % of its size from one frame to the next"
-        findings.add("jump", path, words, _AGAIN, series.times[place])
+        words = f"jumps by {100 * series.step[place - 1]:.0f} % of its size from one frame to the next"
+        findings.add("jump", path, words, _AGAIN, series.times[place - 1])
     step = np.nan_to_num(series.step)
     if step[-1] > _END_JUMP and step[-1] > _SPIKE_OVER_USUAL * np.median(step[1:-1]):
         words = f"jumps by {100 * step[-1]:.0f} % of its size at its last frame"
@@ -70,7 +70,7 @@ def _check_jumps(path: object, series: Series, findings: Findings) -> None:
     for place in _peaks(hard & np.roll(hard, 1) & (back_max < _BACK), turn_max):
         if not findings.has("jump", path):
             words = f"has points that jump by {100 * turn_max[place]:.0f} % of its size and back"
-            findings.add("spike", path, words, _AGAIN, series.times[place])
+            findings.add("spike", path, words, _AGAIN, series.times[place - 1])
 
 
 def _stands_out(values: NDArray[np.float64], least: float, over_usual: float) -> NDArray[np.bool_]:
@@ -78,7 +78,7 @@ def _stands_out(values: NDArray[np.float64], least: float, over_usual: float) ->
 
 
 def _peaks(marked: NDArray[np.bool_], heights: NDArray[np.float64]) -> list[int]:
-    """The highest place of each run of marked places."""
+    """The highest place of each run of marked places: there the motion turns back, and the frame before is bad."""
     peaks: list[int] = []
     for place in np.flatnonzero(marked).tolist():
         if peaks and place - peaks[-1] <= 2:
