@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from lim_protocol.types import Mesh
+
 # A quad, a triangle and a pentagon on eight points, one of which no face has.
 POINTS = np.array(
     [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0.1], [2, 0.5, -0.25], [3, 0, 1 / 3], [3, 1, 0], [9, 9, 9]], np.float32
@@ -34,6 +36,12 @@ def tetra_obj(scale: float = 1.0, shift: float = 0.0) -> str:
 def obj_lines(word: str, rows: Any) -> str:
     """Rows of numbers as lines of an OBJ, with digits enough for every float32."""
     return "".join(" ".join([word, *(f"{number:.9g}" for number in row)]) + "\n" for row in rows)
+
+
+def write_obj(path: Path, mesh: Mesh) -> None:
+    """Points and faces of a mesh."""
+    faces = np.split(mesh.face_indices + 1, np.cumsum(mesh.face_counts)[:-1])
+    path.write_text(obj_lines("v", mesh.points.tolist()) + obj_lines("f", faces))
 
 
 def png(pixels: Any, kind: str = "PNG") -> bytes:

@@ -16,7 +16,7 @@ import pytest
 from pxr import Usd, UsdGeom
 
 from tests.conftest import tube, wait_for
-from tests.lim_cli.test_track import write_obj
+from tests.lim_cli.mesh_files import write_obj
 
 BIN = Path(sys.executable).parent
 STAND_IN = Path(__file__).parents[1] / "lim_houdini" / "stand_in"

@@ -14,8 +14,7 @@ from pxr import Usd, UsdGeom
 from lim_houdini.keys import changed
 from lim_usd.assemble import assemble
 from tests.conftest import Server, wait_for
-from tests.lim_cli.mesh_files import Gltf
-from tests.lim_cli.test_track import write_obj
+from tests.lim_cli.mesh_files import Gltf, write_obj
 from tests.lim_houdini.conftest import FIRST, LAST, plain, positions
 from tests.lim_usd.judges import issues
 

@@ -27,7 +27,7 @@ from lim_protocol import messages as m
 from lim_protocol.types import Mesh
 from lim_protocol.wire import encode
 from tests.conftest import Server, tube, wait_for
-from tests.lim_cli.test_track import write_obj
+from tests.lim_cli.mesh_files import write_obj
 from tests.lim_houdini.conftest import FIRST, LAST, make_track, plain, poses, positions
 
 
