@@ -29,13 +29,13 @@ def setFps(fps):
 
 
 class _User:
-    """Presses Esc after so many looks, or so many seconds; None never does."""
+    """Presses Esc at a time (`esc_at`), or when a text is shown (`esc_on`); None never does."""
 
     def __init__(self):
         self.reset()
 
     def reset(self):
-        self.esc_at, self.pressed, self.seen, self.looks, self.interface = None, None, [], 0, False
+        self.esc_at, self.esc_on, self.seen, self.interface = None, None, [], False
         self.callbacks, self.messages, self.displayed = [], [], []
 
 
@@ -55,14 +55,14 @@ class InterruptableOperation:
     def updateLongProgress(self, percentage=-1.0, long_op_status=None):
         assert -1 <= percentage <= 1, "a fraction"
         _user.seen.append(long_op_status)
+        if _user.esc_on is not None and _user.esc_on in (long_op_status or ""):
+            _user.esc_at = time.monotonic()
 
     def updateProgress(self, percentage=-1.0):
         from hou_nodes import OperationInterrupted
 
         assert -1 <= percentage <= 1, "a fraction"
-        _user.looks += 1
         if _user.esc_at is not None and time.monotonic() >= _user.esc_at:
-            _user.pressed = _user.esc_at
             raise OperationInterrupted("The operation was interrupted.")
 
 
