@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable
 
 EXIT_CODES = """
-Exit codes: 0 done; 2 bad input or options; 3 trouble with the server or the job; 4 the result could not be written;
-130 interrupted. Nothing half-written stays behind, and what was computed is kept for the next try.
+Exit codes: 0 done; 1 something is wrong or missing (verify, assemble); 2 bad input or options; 3 trouble with the
+server or the job; 4 the result could not be written; 130 interrupted. Nothing half-written stays behind, and what was
+computed is kept for the next try.
 """
 
 

@@ -117,9 +117,9 @@ def _picture(mesh: UsdGeom.Mesh, time: float) -> bytes | None:
     from lim_protocol.types import fan
     from lim_usd.picture import draw, png
 
-    points = np.asarray(mesh.GetPointsAttr().Get(time), np.float32)
-    counts = np.asarray(mesh.GetFaceVertexCountsAttr().Get(time), np.int32)
-    indices = np.asarray(mesh.GetFaceVertexIndicesAttr().Get(time), np.int32)
+    points = np.asarray(mesh.GetPointsAttr().Get(time) or [], np.float32)
+    counts = np.asarray(mesh.GetFaceVertexCountsAttr().Get(time) or [], np.int32)
+    indices = np.asarray(mesh.GetFaceVertexIndicesAttr().Get(time) or [], np.int32)
     if points.ndim != 2 or not len(counts) or (counts < 3).any() or int(counts.sum()) != len(indices):
         return None
     triangles = fan(counts, indices)

@@ -44,6 +44,7 @@ class Report:
     frames: int = 0
 
 
+@np.errstate(over="ignore", invalid="ignore")  # numbers that are none are findings
 def verify(path: str | Path, watch: Watch = lambda *_: None) -> Report:
     """Check a time-sampled mesh asset: .usd, .usda, .usdc or .usdz, written by anyone.
 
@@ -55,35 +56,40 @@ def verify(path: str | Path, watch: Watch = lambda *_: None) -> Report:
     report, findings = Report(Path(path)), Findings()
     silence = UsdUtils.CoalescingDiagnosticDelegate()  # what OpenUSD would warn of is found here, with its place
     try:
-        stage = _opened(Path(path))
-        check_layers(stage, report.path, findings)
-        check_clips(stage, findings)
-        meshes = _meshes(stage)
-        if not meshes:
-            findings.add("no-mesh", path, "holds no mesh", "Export polygons")
-        look = has_materials(stage)
-        ours = is_ours(stage)
-        for mesh in meshes:
-            _check_still(mesh, look, findings)
-            check_samples(mesh, stage.GetStartTimeCode(), stage.GetEndTimeCode(), ours, findings)
-        paths = [mesh.GetPath() for mesh in meshes]
-        del stage, meshes
-        for prim in paths:
+        for prim in _check_whole(report.path, findings):
             _check_moving(report, prim, findings, watch)
+    except Tf.ErrorException as error:
+        raise _unreadable(path, error) from error
     finally:
         del silence
     report.findings = findings.all()
     return report
 
 
+def _check_whole(path: Path, findings: Findings) -> list[Sdf.Path]:
+    """All that one look at the stage shows; returns its meshes."""
+    stage = _opened(path)
+    check_layers(stage, path, findings)
+    check_clips(stage, findings)
+    meshes = _meshes(stage)
+    if not meshes:
+        findings.add("no-mesh", path, "holds no mesh", "Export polygons")
+    look, ours = has_materials(stage), is_ours(stage)
+    for mesh in meshes:
+        _check_still(mesh, look, findings)
+        check_samples(mesh, stage.GetStartTimeCode(), stage.GetEndTimeCode(), ours, findings)
+    return [mesh.GetPath() for mesh in meshes]
+
+
 def _opened(path: Path) -> Usd.Stage:
     if not path.is_file():
         raise BadSource(f"{path}: no such file.")
-    try:
-        return Usd.Stage.Open(str(path))
-    except Tf.ErrorException as error:
-        why = " ".join(str(error.args[0].commentary).split())
-        raise BadSource(f"{path}: cannot be read as USD ({why}). Export it again.") from error
+    return Usd.Stage.Open(str(path))
+
+
+def _unreadable(path: str | Path, error: Tf.ErrorException) -> BadSource:
+    why = " ".join(str(error.args[0].commentary).split()) if error.args else "OpenUSD gave no reason"
+    return BadSource(f"{path}: cannot be read as USD ({why}). Export it again.")
 
 
 def _meshes(stage: Usd.Stage) -> list[UsdGeom.Mesh]:
