@@ -21,10 +21,11 @@ REACH, PATCH, PLACES = 0.05, 0.015, 4
 
 @dataclass(frozen=True, eq=False)
 class Contact:
-    """Two parts and a few pairs of their points, the closest pair first; lengths in diagonals."""
+    """Two parts, a few pairs of their points (the closest first), the middle of where they touch, and the gap."""
 
     parts: tuple[int, int]
     pairs: Int[ndarray, "k 2"]
+    middle: Float[ndarray, 3]
     gap: float
 
 
@@ -68,7 +69,10 @@ class Contacts:
         spread = farthest_points(self.points[self.members[small][near]], PLACES)
         chosen = near[np.unique(np.concatenate([[0], spread]))]
         pairs = np.stack([self.members[small][chosen], self.members[large][to[chosen]]], axis=1)
-        return Contact((int(self.names[a]), int(self.names[b])), pairs[:, ::-1] if swap else pairs, float(gap.min()))
+        patch = np.concatenate([self.members[small][near], self.members[large][to[near]]])
+        names = (int(self.names[a]), int(self.names[b]))
+        middle = self.points[patch].mean(axis=0)
+        return Contact(names, pairs[:, ::-1] if swap else pairs, middle, float(gap.min()))
 
 
 def ties(shape: Shape) -> Int[ndarray, "x 2"]:

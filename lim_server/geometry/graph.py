@@ -105,10 +105,12 @@ def _links(
         none = np.zeros((0, 2), np.int64)
         return none, none, np.zeros((0, 3)), np.zeros(0)
     strongest = np.asarray(weights.argmax(axis=1)).ravel()
-    pairs = np.concatenate([contact.pairs for contact in contacts])
-    each = np.array([len(contact.pairs) for contact in contacts])
+    # what touches may slide, or turn about the middle of where it touches: the link that holds best decides
+    pairs = np.concatenate([[contact.pairs[0], *contact.pairs] for contact in contacts])
+    joints = np.concatenate([[c.middle, *cover.points[c.pairs].mean(axis=1)] for c in contacts])
+    each = np.array([1 + len(contact.pairs) for contact in contacts])
     grip = np.maximum(np.exp(-np.array([contact.gap for contact in contacts]) / LOOSE), 0.1) / each
-    links, joints = strongest[pairs], cover.points[pairs].mean(axis=1)
+    links = strongest[pairs]
     across = links[:, 0] != links[:, 1]
     parts = np.repeat([contact.parts for contact in contacts], each, axis=0)
     return links[across], parts[across], joints[across], np.repeat(grip, each)[across]

@@ -24,6 +24,7 @@ from lim_server.geometry.rotations import rotations
 MOST_PARTS = 100
 SAMPLES, DENSE = 32, 128
 STRAY = 0.5
+PIVOT = 0.01
 CHOICES, LARGE, MOST_LARGE, DEARER = 3, 0.05, 6, 4.0
 
 
@@ -252,7 +253,8 @@ def energy(
     for p, c in enumerate(candidates):
         stray = c.turn @ one.middle[p] + c.shift - (turn @ one.middle[p] + shift)
         far = np.minimum(np.linalg.norm(stray, axis=1) / 0.2, 2.0)
-        alone[p, : len(c.cost)] = (c.cost - c.cost.min() + STRAY * far) * weight[p]
+        spun = (3 - np.einsum("cij,ij->c", c.turn, turn)) / 4
+        alone[p, : len(c.cost)] = (c.cost - c.cost.min() + STRAY * (far + spun)) * weight[p]
         goal[p, : len(c.cost)] = c.goal
     joints = _joints(one)
     pairs, costs = [], []
@@ -268,10 +270,14 @@ def energy(
 
 
 def _strain(a: Moves, b: Moves, at: Float[ndarray, "k 3"], gap: float, most: int) -> Float[ndarray, "most most"]:
-    """How far a joint is torn by each pair of candidates: a square in fiftieths of the diagonal, at most 6."""
+    """How far a joint is torn by each pair of candidates: a square in fiftieths of the diagonal, at most 6.
+
+    `at` is the middle of the contact and some places of it; a turn about the middle tears nothing.
+    """
     one = np.einsum("cij,kj->cki", a.turn, at) + a.shift[:, None]
     other = np.einsum("cij,kj->cki", b.turn, at) + b.shift[:, None]
-    torn = np.linalg.norm(one[:, None] - other, axis=3).mean(axis=2)
+    apart = np.linalg.norm(one[:, None] - other, axis=3)
+    torn = np.minimum(apart[:, :, 0] + PIVOT, apart[:, :, 1:].mean(axis=2))
     out = np.zeros((most, most))
     out[: len(one), : len(other)] = np.minimum(0.5 * (torn / 0.02) ** 2, 6.0) * np.exp(-gap / 0.02)
     return out
@@ -284,8 +290,8 @@ def _joints(one: Parts) -> dict[tuple[int, int], tuple[Float[ndarray, "k 3"], fl
     for contact in Contacts(cover.points, cover.part, cover.area).near.values():
         if all(p in number for p in contact.parts):
             a, b = sorted(number[p] for p in contact.parts)
-            middle = cover.points[contact.pairs].mean(axis=1)
-            out[a, b] = np.resize(middle, (PLACES, 3)), contact.gap
+            places = np.resize(cover.points[contact.pairs].mean(axis=1), (PLACES, 3))
+            out[a, b] = np.concatenate([[contact.middle], places]), contact.gap
     return out
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from lim_protocol.types import Keyframe, Mesh
 from lim_server.stages.track import TrackedKey, track_keys
+from tests.lim_server.geometry.things import about, box, together
 from tests.lim_server.stages.creatures import limb, mesh
 
 
@@ -75,3 +76,31 @@ def test_odd_meshes_end_finite(odd: Mesh) -> None:
         assert np.isfinite(key.points).all() and np.isfinite(key.confidence).all()
         assert key.confidence.min() >= 0 and key.confidence.max() <= 1
         assert all(np.isfinite(v) for v in vars(key.quality).values())
+
+
+def robot(turn_all: float, turn_head: float, cuts: int, forearm: float = 0.0) -> Mesh:
+    """A body, a head with a nose, and an arm, all apart; the whole turned about z, the head as well, the arm raised."""
+    head, arm = about((0, 0, 1), turn_head), about((1, 0, 0), forearm)
+
+    def turned(piece: tuple, turn: np.ndarray, pivot: tuple[float, float, float]) -> tuple:
+        return (piece[0] - pivot) @ turn.T + pivot, piece[1]
+
+    pieces = [
+        box((1.0, 0.6, 1.4), (0, 0, 0), cuts),
+        turned(box((0.8, 0.6, 0.6), (0, 0, 1.02), cuts), head, (0, 0, 1.02)),
+        turned(box((0.15, 0.3, 0.15), (0.1, 0.46, 1.0), cuts), head, (0, 0, 1.02)),
+        turned(box((0.25, 0.25, 1.0), (0.64, 0, 0.1), cuts), arm, (0.64, 0, 0.6)),
+    ]
+    return together(*((p @ about((0, 0, 1), turn_all).T, f) for p, f in pieces))
+
+
+@pytest.mark.parametrize(
+    ("turn_all", "turn_head", "forearm"), [(0, 70, 0), (160, 0, 0), (20, -40, 60)], ids=["head", "whole", "all"]
+)
+def test_parts_go_where_they_belong(turn_all: float, turn_head: float, forearm: float) -> None:
+    source, target = robot(0, 0, 3), robot(turn_all, turn_head, 4, forearm)
+    truth = robot(turn_all, turn_head, 3, forearm).points
+    diagonal = np.linalg.norm(np.ptp(source.points, axis=0))
+    result = tracked(source, target)[1]
+    assert np.linalg.norm(result.points - truth, axis=1).mean() < 0.02 * diagonal
+    assert result.quality.residual_p95 < 1e-3 * diagonal
