@@ -22,6 +22,7 @@ def main(folder: Path) -> None:
         "issues": {path.name: issues(path) for path in files},
         "points": {path.name: points(path) for path in files},
         "judged": can_judge(),
+        "findings": {path.name: list(map(str, verify(path).findings)) for path in files},
         "schema": bool(Usd.SchemaRegistry().FindAppliedAPIPrimDefinition("LimTrackAPI")),
     }
     (folder / "written").mkdir()
@@ -60,6 +61,8 @@ def bake(path: Path) -> None:
 
 if __name__ == "__main__":
     from verify_assets import ball, write, write_clips
+
+    from lim_usd.verify.run import verify
 
     MODES = {
         "layers.usd": lambda path: write(path, ball(), velocities=True),

@@ -28,6 +28,7 @@ def test_all_modes_are_read_and_written(tmp_path: Path, python: str):
     told = json.loads(result.stdout.splitlines()[-1])
     assert len(told["issues"]) == 14
     assert {name: found for name, found in told["issues"].items() if found} == {}
+    assert {name: found for name, found in told["findings"].items() if found} == {}
     assert told["schema"]
     sums = {name.removeprefix("written "): value for name, value in told["points"].items()}
     for name, value in told["points"].items():
