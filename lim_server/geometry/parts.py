@@ -24,7 +24,9 @@ from lim_server.geometry.rotations import rotations
 MOST_PARTS = 100
 SAMPLES, DENSE = 32, 128
 STRAY = 0.5
-PIVOT = 0.01
+UNTURNED, TRIED = 24, 5
+"""The start that changes nothing, and how many starts are followed."""
+PIVOT, ALONG = 0.01, 4.0
 CHOICES, LARGE, MOST_LARGE, DEARER = 3, 0.05, 6, 4.0
 
 
@@ -88,8 +90,11 @@ def moves(one: Parts, other: Parts, device: str, alike: int = 6, most: int = 12)
     part, goal = part[keep], goal[keep]
     rough = _Laying(one, other, part, goal, SAMPLES, device)
     turn, shift = rough.starts()
-    best = torch.sort(rough.score(turn, shift, 0.3), dim=1, stable=True).indices[:, :4]
-    turn, shift = torch.take_along_dim(turn, best[..., None, None], dim=1), shift[:, :4]
+    # of the ways to lay a symmetric part those that turn it least are worth a try first, and no turn at all always
+    score = rough.score(turn, shift, 0.3) - 0.1 * turn.diagonal(dim1=-2, dim2=-1).sum(-1)
+    score[:, UNTURNED] = -1e3
+    best = torch.sort(score, dim=1, stable=True).indices[:, :TRIED]
+    turn, shift = torch.take_along_dim(turn, best[..., None, None], dim=1), shift[:, :TRIED]
     turn, shift = rough.refine(turn, shift, 0.35, 0.1, 8)
     kept = _different(rough, turn, shift, rough.score(turn, shift, 0.12), part, most)
     row, at = kept.T
@@ -166,8 +171,15 @@ class _Laying:
     def score(
         self, turn: Float[Tensor, "q s 3 3"], shift: Float[Tensor, "q s 3"], width: float
     ) -> Float[Tensor, "q s"]:
-        """Mean cost of the nearest, both ways."""
-        cost = self.cost(turn, shift, width).clamp(max=8)
+        """Mean cost of the nearest, both ways, across the surface far more than along it: samples seldom coincide."""
+        back = turn.transpose(-1, -2)
+        moved = self.x @ back + shift[..., None, :]
+        normals = self.y_normals.transpose(-1, -2)
+        across = moved @ normals - (self.y * self.y_normals).sum(-1)[..., None, :]
+        apart = torch.cdist(moved, self.y.expand(-1, turn.shape[1], -1, -1))
+        off = across**2 + ((apart**2 - across**2) / ALONG**2).clamp(min=0)
+        cost = 0.5 * off / width**2 + 1.5 * (1 - (self.x_normals @ back) @ normals) + self.paint
+        cost = cost.clamp(max=8)
         return cost.amin(-1).mean(-1) + cost.amin(-2).mean(-1)
 
     def refine(
