@@ -85,9 +85,12 @@ def robot(turn_all: float, turn_head: float, cuts: int, forearm: float = 0.0) ->
     def turned(piece: tuple, turn: np.ndarray, pivot: tuple[float, float, float]) -> tuple:
         return (piece[0] - pivot) @ turn.T + pivot, piece[1]
 
+    def wedge(piece: tuple) -> tuple:
+        return piece[0] * np.stack([1 - 0.8 * piece[0][:, 1], *np.ones((2, len(piece[0])))], axis=1), piece[1]
+
     pieces = [
-        box((1.0, 0.6, 1.4), (0, 0, 0), cuts),
-        turned(box((0.8, 0.6, 0.6), (0, 0, 1.02), cuts), head, (0, 0, 1.02)),
+        wedge(box((1.0, 0.6, 1.4), (0, 0, 0), cuts)),
+        turned(wedge(box((0.8, 0.6, 0.6), (0, 0, 1.02), cuts)), head, (0, 0, 1.02)),
         turned(box((0.15, 0.3, 0.15), (0.1, 0.46, 1.0), cuts), head, (0, 0, 1.02)),
         turned(box((0.25, 0.25, 1.0), (0.64, 0, 0.1), cuts), arm, (0.64, 0, 0.6)),
     ]
