@@ -1,9 +1,4 @@
-"""Which part went where: every connected part is matched whole, then all together so that joints hold.
-
-Each part of the source is laid on the parts of the target that look like it, from many starts, as if it were rigid.
-Of these candidates one per part is chosen so that parts that touch at rest still meet and no two take the same
-place: a labelling on the graph of contacts, by loopy belief propagation (min-sum) and single changes.
-"""
+"""Where each part may have gone: laid on the parts of the other side that look like it, from many starts, as if rigid."""
 
 from __future__ import annotations
 
@@ -15,7 +10,6 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from lim_server.geometry.contacts import PLACES, Contacts
 from lim_server.geometry.cover import Cover
 from lim_server.geometry.farthest import farthest_points
 from lim_server.geometry.rigid import quarter_turns
@@ -23,11 +17,10 @@ from lim_server.geometry.rotations import rotations
 
 MOST_PARTS = 100
 SAMPLES, DENSE = 32, 128
-STRAY = 0.5
 UNTURNED, TRIED = 24, 5
 """The start that changes nothing, and how many starts are followed."""
-PIVOT, ALONG = 0.01, 4.0
-CHOICES, LARGE, MOST_LARGE, DEARER = 3, 0.05, 6, 4.0
+ALONG = 4.0
+"""A place off along the surface is as bad as a fourth of that across it: samples seldom coincide."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,134 +201,3 @@ class _Laying:
         """The samples where the motions take them, in the frame's units."""
         local = self.x @ turn.transpose(-1, -2) + shift[..., None, :]
         return local * self.size[..., None] + self.goal[:, None, None]
-
-
-def choose(
-    one: Parts, candidates: list[Moves], turn: Float[ndarray, "3 3"], shift: Float[ndarray, 3]
-) -> list[Int[ndarray, " p"]]:
-    """One candidate per part so that the whole holds together, not far from one motion of everything if it may be.
-
-    The best choice first, then those of the next best that differ from it: a large part is held to another of its
-    candidates and the rest chosen anew.
-    """
-    alone, pairs, costs = energy(one, candidates, turn, shift)
-    if not len(pairs):
-        return [alone.argmin(axis=1)]
-    best = _label(alone, pairs, costs)
-    found = [(_total(best, alone, pairs, costs), best)]
-    for p in np.flatnonzero(one.area > LARGE * one.area.sum())[:MOST_LARGE]:
-        for c in np.flatnonzero(alone[p] < alone[p].min() + DEARER):
-            if c != best[p]:
-                held = alone.copy()
-                held[p, np.arange(held.shape[1]) != c] = 1e3
-                label = _label(held, pairs, costs)
-                found.append((_total(label, alone, pairs, costs), label))
-    kept: list[Int[ndarray, " p"]] = []
-    for _, label in sorted(found, key=lambda f: f[0]):
-        if len(kept) < CHOICES and all(_apart(one, candidates, label, k) > 0.02 for k in kept):
-            kept.append(label)
-    return kept
-
-
-def _total(
-    label: Int[ndarray, " p"], alone: Float[ndarray, "p c"], pairs: Int[ndarray, "e 2"], costs: Float[ndarray, "e c c"]
-) -> float:
-    own = alone[np.arange(len(label)), label].sum()
-    return float(own + costs[np.arange(len(pairs)), label[pairs[:, 0]], label[pairs[:, 1]]].sum())
-
-
-def _apart(one: Parts, candidates: list[Moves], label: Int[ndarray, " p"], other: Int[ndarray, " p"]) -> float:
-    """Mean distance over the surface between what two choices do, in diagonals."""
-    off = np.zeros(len(label))
-    for p in np.flatnonzero(label != other):
-        x, c = one.cover.points[one.samples[p, :SAMPLES]], candidates[p]
-        turned = x @ (c.turn[label[p]] - c.turn[other[p]]).T + c.shift[label[p]] - c.shift[other[p]]
-        off[p] = np.linalg.norm(turned, axis=1).mean()
-    return float(np.average(off, weights=one.area))
-
-
-def energy(
-    one: Parts, candidates: list[Moves], turn: Float[ndarray, "3 3"], shift: Float[ndarray, 3]
-) -> tuple[Float[ndarray, "p c"], Int[ndarray, "e 2"], Float[ndarray, "e c c"]]:
-    """What each candidate costs by itself, and every two of them that touch or want the same place together."""
-    count, most = len(candidates), max(len(c.cost) for c in candidates)
-    weight = 0.3 + 3 * np.sqrt(one.area / one.area.sum())
-    alone = np.full((count, most), 1e3)
-    goal = np.full((count, most), -1)
-    for p, c in enumerate(candidates):
-        stray = c.turn @ one.middle[p] + c.shift - (turn @ one.middle[p] + shift)
-        far = np.minimum(np.linalg.norm(stray, axis=1) / 0.2, 2.0)
-        spun = (3 - np.einsum("cij,ij->c", c.turn, turn)) / 4
-        alone[p, : len(c.cost)] = (c.cost - c.cost.min() + STRAY * (far + spun)) * weight[p]
-        goal[p, : len(c.cost)] = c.goal
-    joints = _joints(one)
-    pairs, costs = [], []
-    for a in range(count):
-        for b in range(a + 1, count):
-            same = 4.0 * ((goal[a][:, None] == goal[b]) & (goal[a][:, None] >= 0))
-            if (a, b) in joints:
-                same = same + _strain(candidates[a], candidates[b], *joints[a, b], most)
-            if same.any():
-                pairs.append((a, b))
-                costs.append(same)
-    return alone, np.array(pairs, np.int64).reshape(-1, 2), np.array(costs).reshape(-1, most, most)
-
-
-def _strain(a: Moves, b: Moves, at: Float[ndarray, "k 3"], gap: float, most: int) -> Float[ndarray, "most most"]:
-    """How far a joint is torn by each pair of candidates: a square in fiftieths of the diagonal, at most 6.
-
-    `at` is the middle of the contact and some places of it; a turn about the middle tears nothing.
-    """
-    one = np.einsum("cij,kj->cki", a.turn, at) + a.shift[:, None]
-    other = np.einsum("cij,kj->cki", b.turn, at) + b.shift[:, None]
-    apart = np.linalg.norm(one[:, None] - other, axis=3)
-    torn = np.minimum(apart[:, :, 0] + PIVOT, apart[:, :, 1:].mean(axis=2))
-    out = np.zeros((most, most))
-    out[: len(one), : len(other)] = np.minimum(0.5 * (torn / 0.02) ** 2, 6.0) * np.exp(-gap / 0.02)
-    return out
-
-
-def _joints(one: Parts) -> dict[tuple[int, int], tuple[Float[ndarray, "k 3"], float]]:
-    """Pairs of parts that touch or nearly do, with a few points between them and the gap."""
-    cover, number = one.cover, {int(name): i for i, name in enumerate(one.names)}
-    out = {}
-    for contact in Contacts(cover.points, cover.part, cover.area).near.values():
-        if all(p in number for p in contact.parts):
-            a, b = sorted(number[p] for p in contact.parts)
-            places = np.resize(cover.points[contact.pairs].mean(axis=1), (PLACES, 3))
-            out[a, b] = np.concatenate([[contact.middle], places]), contact.gap
-    return out
-
-
-def _label(
-    alone: Float[ndarray, "p c"], pairs: Int[ndarray, "e 2"], costs: Float[ndarray, "e c c"]
-) -> Int[ndarray, " p"]:
-    a, b = pairs.T
-    to_b, to_a = np.zeros((len(a), alone.shape[1])), np.zeros((len(a), alone.shape[1]))
-
-    def belief() -> Float[ndarray, "p c"]:
-        total = alone.copy()
-        np.add.at(total, b, to_b)
-        np.add.at(total, a, to_a)
-        return total
-
-    for _ in range(40):
-        total = belief()
-        from_a = ((total[a] - to_a)[:, :, None] + costs).min(axis=1)
-        from_b = ((total[b] - to_b)[:, None, :] + costs).min(axis=2)
-        to_b = 0.5 * (to_b + from_a - from_a.min(axis=1, keepdims=True))
-        to_a = 0.5 * (to_a + from_b - from_b.min(axis=1, keepdims=True))
-    label = belief().argmin(axis=1)
-    for _ in range(10):
-        before = label.copy()
-        for p in range(len(alone)):
-            cost = (
-                alone[p]
-                + costs[a == p, :, label[b[a == p]]].sum(axis=0)
-                + costs[b == p, label[a[b == p]], :].sum(axis=0)
-            )
-            if cost.min() < cost[label[p]] - 1e-9:
-                label[p] = cost.argmin()
-        if (before == label).all():
-            break
-    return label

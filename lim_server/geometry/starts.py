@@ -13,8 +13,9 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from lim_server.geometry.choice import choose
 from lim_server.geometry.coarse import Problem, Schedule
-from lim_server.geometry.parts import MOST_PARTS, Parts, choose, moves
+from lim_server.geometry.parts import MOST_PARTS, Parts, moves
 from lim_server.geometry.rigid import Samples, poses
 from lim_server.geometry.rotations import rotations
 from lim_server.geometry.side import Side
