@@ -1,4 +1,4 @@
-"""Where each part may have gone: laid on the parts of the other side that look like it, from many starts, as if rigid."""
+"""Where each part may have gone: laid on the parts of the other side that look like it, from many starts."""
 
 from __future__ import annotations
 
