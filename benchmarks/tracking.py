@@ -2,9 +2,9 @@
 
     python -m benchmarks.tracking TASKS [--only GLOB] [--without]
 
-TASKS is a folder of .npz files: src_points, src_faces, src_colors; tgt_ (or key1_, ...) likewise; gt_points of
 TASKS is a folder of .npz files: src_points, src_faces, src_colors; tgt_ (or key1_, ...) likewise; gt_points of the
-`gap`, the class of the task. Lengths in diagonals. --without tracks everything again with one part left out at a time.
+source at the target (or, for clips, at every frame, and `keys`, the frames of the keyframes); `frames`; and `gap`, the
+class of the task. Lengths in diagonals. --without tracks everything again with one part left out at a time.
 """
 
 from __future__ import annotations
