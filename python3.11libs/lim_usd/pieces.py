@@ -35,6 +35,6 @@ def split(mesh: Mesh, parts: Sequence[Part]) -> Iterator[tuple[Mesh, NDArray[np.
             face_indices.astype(np.int32),
             st,
             st_indices,
-            None if mesh.colors is None else mesh.colors[points],
+            *(None if of is None else of[points] for of in (mesh.colors, mesh.stiffness, mesh.pinned)),
         )
         yield piece, points
