@@ -35,6 +35,8 @@ def split(mesh: Mesh, parts: Sequence[Part]) -> Iterator[tuple[Mesh, NDArray[np.
             face_indices.astype(np.int32),
             st,
             st_indices,
-            *(None if of is None else of[points] for of in (mesh.colors, mesh.stiffness, mesh.pinned)),
+            None if mesh.colors is None else mesh.colors[points],
+            None if mesh.stiffness is None else mesh.stiffness[points],
+            None if mesh.pinned is None else mesh.pinned[points],
         )
         yield piece, points
