@@ -193,6 +193,19 @@ def test_pins_and_stiffness_of_the_source(track: hou.SopNode) -> None:
     assert np.array_equal(at(track, 9), stiff), "the parameter multiplies what the attribute says"
 
 
+def test_pins_stay_in_keys_that_are_matched_by_id_too(track: hou.SopNode) -> None:
+    bent = tube(6, 8, bend=0.7, shift=0.2)
+    inputs = with_ids(FIRST, bent)
+    pins = np.arange(len(FIRST.points)) < 8
+    inputs[1.0].addAttrib(hou.attribType.Point, "pin", 0)
+    inputs[1.0].setPointIntAttribValuesFromString("pin", pins.astype(np.int32).tobytes())
+    track.input(0)._touch(inputs)
+    track.parm("ptidattr").set("id")
+    assert np.array_equal(at(track, 9), np.where(pins[:, None], FIRST.points, bent.points))
+    assert np.array_equal(at(track, 5)[pins], FIRST.points[pins])
+    assert not positions(track.geometry(), "v")[pins].any()
+
+
 @pytest.mark.parametrize(
     ("parms", "said"),
     [
