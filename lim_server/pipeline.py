@@ -14,7 +14,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lim_protocol import records
-from lim_protocol.types import Frame, Keyframe, Quality, TrackOptions
+from lim_protocol.types import Frame, Keyframe, Mesh, Quality, TrackOptions
 from lim_server.geometry.normals import VertexNormals
 from lim_server.stages.motion import Motion
 from lim_server.stages.quality import point_residuals
@@ -82,7 +82,7 @@ class TrackJob:
     def __init__(
         self, keyframes: Sequence[Keyframe], options: TrackOptions, *, device: str, code: bytes, memo: Memo, step: Step
     ):
-        self.keyframes, self.options, self.device = keyframes, options, device
+        self.keyframes, self.options, self.device = _stiffened(keyframes, options.stiffness), options, device
         self.code, self.memo, self.step = code, memo, step
         self.seconds, self.tracked = Seconds(), dict[int, TrackedKey]()
 
@@ -132,7 +132,7 @@ class TrackJob:
         """Every keyframe, from the memo where a former attempt got so far."""
         names = self._key_names
         known = {i: key for i, name in enumerate(names) if (key := _unpack_key(self.memo.get(name))) is not None}
-        known |= {i: _matched(k) for i, k in enumerate(self.keyframes) if k.matched}
+        known |= {i: _matched(k, self.keyframes[0].mesh) for i, k in enumerate(self.keyframes) if k.matched}
         with self.seconds.of("track"):
             for i, key in track_keys(self.keyframes, device=self.device, step=self.step, known=known):
                 self.tracked[i] = key
@@ -174,9 +174,21 @@ class TrackJob:
         return next((self.tracked[i].quality for i, k in enumerate(self.keyframes) if k.time == at), None)
 
 
-def _matched(key: Keyframe) -> TrackedKey:
-    """A key whose points are the source's: as they are, and certain."""
+def _stiffened(keyframes: Sequence[Keyframe], times: float) -> Sequence[Keyframe]:
+    """The keyframes with a source that is so many times stiffer."""
+    if times == 1:
+        return keyframes
+    mesh = keyframes[0].mesh
+    stiffness = np.full(len(mesh.points), times) if mesh.stiffness is None else times * mesh.stiffness.astype(float)
+    within = np.clip(stiffness, 0, np.finfo(np.float32).max).astype(np.float32)
+    return [replace(keyframes[0], mesh=replace(mesh, stiffness=within)), *keyframes[1:]]
+
+
+def _matched(key: Keyframe, source: Mesh) -> TrackedKey:
+    """A key whose points are the source's: as they are but for the pinned ones, and certain."""
     points = np.array(key.mesh.points)
+    if source.pinned is not None:
+        points[source.pinned > 0] = source.points[source.pinned > 0]
     return TrackedKey(points, np.ones(len(points), np.float32), Quality(0.0, 0.0, 0.0, 0.0, 1.0))
 
 

@@ -19,17 +19,24 @@ def rotations(m: Float[ndarray, "n 3 3"]) -> Float[ndarray, "n 3 3"]:
 
 TIE = 0.1
 """Weight of an edge that is not the mesh's own; a cotangent of an even triangle is 0.58."""
+SOFTEST, STIFFEST = 1e-3, 1e4
+"""Beyond these times the usual stiffness the equations lose more digits than the surface gains freedom or hold."""
 
 
 class Rigidity:
     """The energy, its Laplacian and the pieces of a local/global step.
 
     edges    int64   [e, 2]
-    weights  float64 [e]     cotangents (mean of the two sides), at least a small share of the median
+    weights  float64 [e]     cotangents (mean of the two sides), at least a small share of the median, times the mean
+                             stiffness of the two ends
     """
 
     def __init__(
-        self, rest: Float[ndarray, "n 3"], triangles: Int[ndarray, "t 3"], extra: Int[ndarray, "x 2"] | None = None
+        self,
+        rest: Float[ndarray, "n 3"],
+        triangles: Int[ndarray, "t 3"],
+        extra: Int[ndarray, "x 2"] | None = None,
+        stiffness: Float[ndarray, " n"] | None = None,
     ):
         n = len(rest)
         half = _cotangents(rest, triangles)
@@ -41,6 +48,8 @@ class Rigidity:
         if extra is not None and len(extra):
             self.edges = np.concatenate([self.edges, extra])
             self.weights = np.concatenate([self.weights, np.full(len(extra), TIE)])
+        if stiffness is not None:
+            self.weights *= np.clip(stiffness, SOFTEST, STIFFEST)[self.edges].mean(axis=1)
         self.rest = rest
         self.vectors = rest[self.edges[:, 1]] - rest[self.edges[:, 0]]
         i, j = self.edges.T

@@ -29,6 +29,8 @@ SLACK = 2.0
 LEVER = 0.05
 """A linked part turns with the other as if it held on to it over this length."""
 ROUNDS = 3
+PIN = 50.0
+"""How much harder a sample that stays at rest is held there than others are drawn."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +39,13 @@ class Problem:
 
     links, joints: nodes of two parts that touch or nearly do, and where; linked: which parts
     held, grip: share of the smaller part, and how firmly the link holds (1 where they touch)
+    pinned: 1 for samples that stay at rest
     """
 
     rest: Float[Tensor, "n 3"]
     normals: Float[Tensor, "n 3"]
     share: Float[Tensor, " n"]
+    pinned: Float[Tensor, " n"]
     weights: Float[Tensor, "n k"]
     nodes: Float[Tensor, "k 3"]
     edges: Int[Tensor, "e 2"]
@@ -133,6 +137,8 @@ class Guesses:
         apart = torch.cdist(self.points(), p.target.expand(len(self.place), -1, -1))
         cost = 0.5 * (apart / width) ** 2 + 2 * (1 - self.normals() @ p.target_normals.T) + p.unlike
         here, there = cost.amin(2).clamp(max=12), cost.amin(1).clamp(max=12)
+        away = 0.5 * ((self.points() - p.rest) / width).square().sum(-1)
+        here = torch.where(p.pinned > 0, away.clamp(max=12), here)
         return (p.share * here).sum(1) + (p.target_share * there).sum(1) + self._torn(width)
 
     def _carried(self, turn: Float[Tensor, "h k 3 3"]) -> Float[Tensor, "h n 3"]:
@@ -167,7 +173,8 @@ class Guesses:
         u, self.v = shares(kernel, p.share, p.target_share, self.v)
         one = torch.cat([p.target, torch.ones_like(p.target[:, :1])], dim=1).expand(h, -1, -1)
         got = 2 * u * (kernel @ (self.v * one))
-        return got[..., 3:], got[..., :3]
+        pin, free = (PIN * p.share * p.pinned)[:, None], (1 - p.pinned)[:, None]
+        return free * got[..., 3:] + pin, free * got[..., :3] + pin * p.rest
 
     def _follow(self, weight: Float[Tensor, "h n 1"], goal: Float[Tensor, "h n 3"], now: _Now) -> None:
         """The nodes, to where their samples should be (equation 9 of Sorkine and Alexa with a pull)."""

@@ -27,6 +27,8 @@ STIFF = 3e-3
 FACING, PAINT, SMOOTH = 0.04, 0.4, 0.05
 """A turn by one radian counts as far as 0.04 diagonals, a colour across the whole of Lab's lightness as 0.4."""
 MINE, THEIRS = 5000, 8000
+HEAVY = 1e3
+"""A pinned point against the heaviest of the others: what is left of its way is set to nothing at the end."""
 
 
 class Fine:
@@ -34,8 +36,9 @@ class Fine:
 
     def __init__(self, source: Shape):
         self.source = source
-        self.rigid = Rigidity(source.points, source.triangles, ties(source))
+        self.rigid = Rigidity(source.points, source.triangles, ties(source), source.stiffness)
         self.spread = Spread.of(source, MINE)
+        self.pinned = source.pinned.astype(np.float64)
         self.stiff = 0.1 * STIFF / max(float(source.area.sum()), 1e-12)
 
     def onto(
@@ -45,7 +48,10 @@ class Fine:
         trust: Float[ndarray, " n"],
         step: Callable[[str, int, int], None],
     ) -> Float[ndarray, "n 3"]:
-        """Points of the source on the target, from a start that is roughly right; trust scales each point's pull."""
+        """Points of the source on the target, from a start that is roughly right; trust scales each point's pull.
+
+        Pinned points are not drawn, and end exactly at rest.
+        """
         there = Spread.of(target, THEIRS)
         colored = self.source.colors is not None and target.colors is not None
         goal = _Lifted(there, target.points, colored=colored)
@@ -56,15 +62,18 @@ class Fine:
             reach = REACH[0] * (REACH[1] / REACH[0]) ** done
             here = _Lifted(self.spread, points, colored=colored)
             weight, carry, to = here.pull(goal, reach)
-            weight = weight * (self.spread.blend @ trust)
+            weight = weight * (self.spread.blend @ (trust * (1.0 - self.pinned)))
             matrix, right = _normal_equations(self.spread.blend, weight, carry @ target.points)
             weight, carry, to = goal.pull(here, reach)
-            back, more = _normal_equations(carry, weight, to)
-            factors = solver(matrix + back + self.stiff * self.rigid.laplacian + 1e-9 * eye(len(points)))
+            back, more = _normal_equations(carry, weight * (1.0 - carry @ self.pinned), to)
+            matrix = matrix + back + self.stiff * self.rigid.laplacian + 1e-9 * eye(len(points))
+            pins = HEAVY * matrix.diagonal().max() * self.pinned
+            factors = solver(matrix + diags(pins))
+            right = right + more + pins[:, None] * self.source.points
             for _ in range(ROUNDS):
-                points = solve(factors, right + more + self.stiff * self.rigid.goal(turned) + 1e-9 * points)
+                points = solve(factors, right + self.stiff * self.rigid.goal(turned) + 1e-9 * points)
                 turned = self.rigid.fit(points, turned, SMOOTH)
-        return points
+        return np.where(self.source.pinned[:, None], self.source.points, points)
 
 
 def _normal_equations(

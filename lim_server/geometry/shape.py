@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
@@ -49,6 +49,8 @@ class Shape:
     normals    float64 [n, 3]    unit length
     area       float64 [n]       a third of the adjacent triangles
     part       int64   [n]       connected component
+    stiffness  float64 [n]       the mean of the mesh's points; None for 1 everywhere
+    pinned     bool    [n]       stays at rest, as any of the mesh's points does
     """
 
     points: Float[ndarray, "n 3"]
@@ -58,6 +60,8 @@ class Shape:
     normals: Float[ndarray, "n 3"]
     area: Float[ndarray, " n"]
     part: Int[ndarray, " n"]
+    stiffness: Float[ndarray, " n"] | None
+    pinned: Bool[ndarray, " n"]
 
     @classmethod
     def of(cls, mesh: Mesh, frame: Frame) -> Shape:
@@ -76,7 +80,14 @@ class Shape:
         edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]]])
         joined = coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count))
         part = connected_components(joined, directed=False)[1].astype(np.int64)
-        return cls(points, triangles, welded, colors, vertex_normals(points, triangles), area, part)
+        stiffness = None
+        if mesh.stiffness is not None:
+            stiffness = np.bincount(welded, mesh.stiffness, minlength=count) / times[:, 0]
+        pinned = np.zeros(count, bool)
+        if mesh.pinned is not None:
+            pinned[welded[mesh.pinned > 0]] = True
+        normals = vertex_normals(points, triangles)
+        return cls(points, triangles, welded, colors, normals, area, part, stiffness, pinned)
 
     def gather(self, values: Float[ndarray, "points 3"]) -> Float[ndarray, "n 3"]:
         """The mean of what the mesh's points have, at each welded point."""

@@ -61,6 +61,12 @@ class Side:
         return self.cover.normals[self.graph.samples]
 
     @property
+    def pinned(self) -> Bool[ndarray, " s"]:
+        """Whether all that a sample is made of stays at rest."""
+        made: Float[ndarray, " m"] = self.cover.blend @ self.shape.pinned.astype(np.float64)
+        return made[self.graph.samples] > 1 - 1e-9
+
+    @property
     def held(self) -> Float[ndarray, " l"]:
         """Of each of the graph's links the share of the surface that the smaller of its two parts has."""
         area = np.bincount(self.cover.part, self.cover.area)

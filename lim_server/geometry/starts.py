@@ -49,6 +49,8 @@ def starts(problem: Problem, source: Side, target: Side, last: Float[ndarray, "n
     if all(_degrees(turn[i]) > APART for i in kept):
         out.append(_whole("as it stands", problem, still, off))
     out.append(_whole("hardly moved", problem, still, off, NEAR))
+    if problem.pinned.any():
+        out.append(_whole("at rest", problem, still, torch.zeros_like(off), NEAR))
     if last is not None:
         out.append(_as_last(problem, source, last))
     mine, theirs = (len(np.unique(side.cover.part[side.graph.nodes])) for side in (source, target))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -124,11 +125,14 @@ def _mesh(shelf: Shelf, digest: bytes, name: str) -> Mesh:
 
 
 def _options(params: dict[str, Any], times: list[float]) -> TrackOptions:
-    wanted = {"fps": float, "method": str, "velocities": bool, "quality": bool, "unwrap": bool, "texture_size": int}
+    switches = dict.fromkeys(("velocities", "quality", "unwrap"), bool)
+    wanted = {"fps": float, "method": str, "texture_size": int, "stiffness": float, **switches}
     for name, value in params.items():
         if name not in wanted or not isinstance(value, wanted[name]):
             raise TaskError("bad-input", f"option {name}={value!r} is not known here")
     options = TrackOptions(times=tuple(times), **params)
     if options.method not in METHODS or not 16 <= options.texture_size <= TEXTURE_MAX or not options.fps > 0:
         raise TaskError("bad-input", "method, texture_size or fps out of range")
+    if not (math.isfinite(options.stiffness) and options.stiffness > 0):
+        raise TaskError("bad-input", f"stiffness is {options.stiffness}, not above zero")
     return options

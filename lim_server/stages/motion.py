@@ -22,6 +22,9 @@ from lim_server.geometry.contacts import ties
 from lim_server.geometry.shape import Frame, Shape
 from lim_server.geometry.unroll import unrolled
 
+PIN = 1e3
+"""How heavy a pinned point is, against what its edges weigh together."""
+
 
 class Motion:
     """Built once per job, asked once per frame. Times are frames; points are in scene units."""
@@ -44,12 +47,13 @@ class Motion:
         ]
         # what a point lost by welding: zero but for seams that a key pulled apart
         self.apart = [self.frame.apply(p) - w[self.welded] for p, w in zip(self.keys, self.placed, strict=True)]
-        self.rigid = Rigidity(shape.points, shape.triangles, ties(shape))
+        self.rigid = Rigidity(shape.points, shape.triangles, ties(shape), shape.stiffness)
+        self.pinned, self.still = shape.pinned, shape.pinned[self.welded][:, None]
         self.area = shape.area + max(1e-4 * shape.area.sum(), 1e-12) / count
         self.area /= self.area.sum()
         self.anchor = 1e-4
         scale = self.rigid.laplacian.diagonal().mean() + 1.0
-        self.mass = diags(self.anchor * scale * self.area)
+        self.mass = diags(self.anchor * scale * self.area + PIN * scale * self.pinned)
         self.factors = solver((self.rigid.laplacian + self.mass).tocsr())
         turns = [np.broadcast_to(np.eye(3), (count, 3, 3)).copy()]
         turns += [self.rigid.fit(placed) for placed in self.placed[1:]]
@@ -61,7 +65,8 @@ class Motion:
         """Points at a time within the keys; at a key's time exactly the key's points."""
         if time in self.times:
             return self.keys[self.times.index(time)]
-        return self.frame.undo(self._in_segment(self._segment(time), time))
+        points = self.frame.undo(self._in_segment(self._segment(time), time))
+        return np.where(self.still, self.keys[0], points)
 
     def derivatives(self, time: float) -> tuple[Float32[ndarray, "points 3"], Float32[ndarray, "points 3"]]:
         """Velocities per frame and accelerations per frame squared; at a key those of the segment that follows."""
@@ -94,8 +99,10 @@ class Motion:
         right = self.rigid.outward @ (self.rigid.weights[:, None] * half)
         straight = self._hermite(k, s, [self.placed[m] for m in self._around(k)])
         points = solve(self.factors, right + self.mass @ straight)
-        points += self.area @ (straight - points)
-        return points[self.welded] + self._hermite(k, s, [self.apart[m] for m in self._around(k)])
+        if not self.pinned.any():
+            points += self.area @ (straight - points)
+        moved = points[self.welded] + self._hermite(k, s, [self.apart[m] for m in self._around(k)])
+        return np.where(self.still, self.placed[0][self.welded], moved)
 
     def _around(self, k: int) -> list[int]:
         """The keys a segment depends on: its two, the one before and the one after where there are any."""

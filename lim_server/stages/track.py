@@ -82,7 +82,7 @@ class Tracker:
     def __init__(self, source: Keyframe, *, device: str):
         self.device = device
         self.frame = Frame.of(source.mesh.points)
-        self.source = Side.of(source.mesh, self.frame)
+        self.source, self.rest = Side.of(source.mesh, self.frame), source.mesh.points
 
     @cached_property
     def fine(self) -> Fine:
@@ -104,8 +104,9 @@ class Tracker:
         return self._result(points, *assess(mine, theirs, points))
 
     def _result(self, points: Float[ndarray, "n 3"], confidence: Float[ndarray, " n"], quality: Quality) -> TrackedKey:
-        welded = self.source.shape.welded
-        return TrackedKey(self.frame.undo(points[welded]), confidence[welded].astype(np.float32), quality)
+        shape, welded = self.source.shape, self.source.shape.welded
+        placed = np.where(shape.pinned[welded][:, None], self.rest, self.frame.undo(points[welded]))
+        return TrackedKey(placed, confidence[welded].astype(np.float32), quality)
 
     def _coarse(self, target: Side, before: Float[ndarray, "n 3"] | None, step: Step) -> Float[ndarray, "n 3"]:
         """Roughly where every point goes: the cheapest of the guesses."""
@@ -150,6 +151,7 @@ def problem_of(source: Side, target: Side, device: str) -> Problem:
         rest=tensor(source.points),
         normals=tensor(source.normals),
         share=tensor(share / share.sum()),
+        pinned=tensor(source.pinned),
         weights=tensor(graph.weights[graph.samples].toarray()),
         nodes=tensor(source.cover.points[graph.nodes]),
         edges=torch.as_tensor(graph.edges, device=device),

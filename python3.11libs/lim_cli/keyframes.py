@@ -55,7 +55,9 @@ def load_keyframes(
             known_format(key.path)
     sources = [_source(key, prim) for key in found]
     alike, converted = agreed(found, sources, up_axis, units)
-    keyframes = [Keyframe(key.time, source.mesh, key.path.name) for key, source in zip(found, alike, strict=True)]
+    # what tells how the source may bend says nothing in later keys, and must not change what they are called by
+    meshes = [alike[0].mesh, *(replace(source.mesh, stiffness=None, pinned=None) for source in alike[1:])]
+    keyframes = [Keyframe(key.time, mesh, key.path.name) for key, mesh in zip(found, meshes, strict=True)]
     return Loaded(keyframes, alike[0], [*notes, *_told(found, sources), *converted])
 
 

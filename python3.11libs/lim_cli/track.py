@@ -77,6 +77,10 @@ def track(
         typer.Option(help="m, cm, mm, in, ft: the files' unit, whatever they say; or 1001=m,1009=cm."),
     ] = None,
     texture_size: Annotated[int, typer.Option(help="Pixels, where a texture is baked.")] = 1024,
+    stiffness: Annotated[
+        float,
+        typer.Option(help="Above 1 keeps the source's form, below 1 gives way; times its primvars:lim:stiffness."),
+    ] = 1.0,
     server: ServerOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -97,7 +101,8 @@ def track(
             report.stage("reading keyframes")
             loaded = load_keyframes(keyframes, keys=keys, prim=prim, up_axis=up_axis, units=units)
             asked = shot_frames([k.time for k in loaded.keyframes], frames, hold)
-            params = job_params(loaded, fps, method, velocities, texture_size) | {"quality": quality}
+            params = job_params(loaded, fps, method, velocities, texture_size)
+            params |= {"quality": quality, "stiffness": checked_stiffness(stiffness)}
             source = said(textured(loaded.source, texture), loaded.notes)
             for note in loaded.notes:
                 report.note(note)
@@ -125,6 +130,13 @@ def job_params(loaded: Loaded, fps: float, method: str, velocities: bool, textur
         "unwrap": loaded.source.mesh.st is None,
         "texture_size": texture_size,
     }
+
+
+def checked_stiffness(stiffness: float) -> float:
+    """What --stiffness says. Raises BadInput."""
+    if not (math.isfinite(stiffness) and stiffness > 0):
+        raise BadInput(f"--stiffness: {stiffness} is none. Use a number above zero; 1 is usual, 10 ten times stiffer.")
+    return stiffness
 
 
 def textured(source: Source, image: Path | None) -> Source:

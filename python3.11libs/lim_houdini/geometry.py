@@ -7,6 +7,7 @@ turns the others round.
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass, replace
 from typing import Any
 
 import hou
@@ -14,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lim_houdini.errors import Refused
-from lim_protocol.types import Float32, Int32, Mesh
-from lim_usd.check import check_mesh
+from lim_protocol.types import Float32, Int32, Mesh, UInt8
+from lim_usd.check import check_mesh, pinned_of, stiffness_of
 from lim_usd.color import linear, srgb
 from lim_usd.source import BadSource
 
@@ -32,6 +33,15 @@ CONVERTIBLE = (
 POLYGONS = (hou.primType.Polygon,)
 
 
+@dataclass(frozen=True)
+class Holding:
+    """What says how the source holds its form: point attributes, taken where there are such, and a point group."""
+
+    stiffness: str
+    pin: str
+    group: str
+
+
 def counts(geometry: hou.Geometry) -> tuple[int, int, int]:
     """Points, primitives and vertices."""
     points, prims, vertices = (
@@ -40,18 +50,27 @@ def counts(geometry: hou.Geometry) -> tuple[int, int, int]:
     return points, prims, vertices
 
 
-def fingerprint(geometry: hou.Geometry) -> tuple[int, ...]:
-    """Tells two states of one input apart, at a fraction of the cost of reading the mesh: counts and positions."""
-    return (*counts(geometry), zlib.crc32(geometry.pointFloatAttribValuesAsString("P")))
+def fingerprint(geometry: hou.Geometry, holding: Holding | None = None) -> tuple[int, ...]:
+    """Tells two states of one input apart, at a fraction of the cost of reading the mesh: counts and positions, and
+    of a source what holds it."""
+    prints = (*counts(geometry), zlib.crc32(geometry.pointFloatAttribValuesAsString("P")))
+    if holding is None:
+        return prints
+    found = [_numbers(geometry, attrib) for attrib in (holding.stiffness, holding.pin)]
+    group = geometry.findPointGroup(holding.group) if holding.group else None
+    held = [values for values in (*found, None if group is None else _members(group)) if values is not None]
+    return (*prints, *(zlib.crc32(values.tobytes()) for values in held))
 
 
-def read_mesh(geometry: hou.Geometry, name: str, uv: str, colors: bool) -> Mesh:
+def read_mesh(geometry: hou.Geometry, name: str, uv: str, colors: bool, holding: Holding | None = None) -> Mesh:
     """The polygons of a geometry; packed ones unpacked, other surfaces converted.
 
-    uv      point or vertex attribute with texture coordinates; left out where there is none of that name
-    colors  take Cd of the points along
+    uv       point or vertex attribute with texture coordinates; left out where there is none of that name
+    colors   take Cd of the points along
+    holding  names of what says where the source is stiff and pinned; None for a key that is not the source
 
-    Raises Refused, beginning with `name`, for what has no polygons, and for points that are not finite.
+    Raises Refused, beginning with `name`, for what has no polygons, for points that are not finite, and for stiffness
+    and pins that are none.
     """
     geometry = _polygons(geometry, name)
     points, prims, vertices = counts(geometry)
@@ -70,6 +89,8 @@ def read_mesh(geometry: hou.Geometry, name: str, uv: str, colors: bool) -> Mesh:
     )
     try:
         check_mesh(mesh, name)
+        if holding is not None:
+            mesh = replace(mesh, stiffness=_stiffness(geometry, holding, name), pinned=_pinned(geometry, holding, name))
     except BadSource as error:
         raise Refused(str(error)) from None
     if np.ptp(mesh.points, axis=0).max() == 0:
@@ -211,6 +232,44 @@ def _colors(geometry: hou.Geometry, points: int) -> NDArray[np.uint8] | None:
     if geometry.findPointAttrib("Cd") is None:
         return None
     return srgb(np.frombuffer(geometry.pointFloatAttribValuesAsString("Cd"), np.float32).reshape(points, 3))
+
+
+def _stiffness(geometry: hou.Geometry, holding: Holding, name: str) -> Float32 | None:
+    values = _numbers(geometry, holding.stiffness)
+    if values is None:
+        return None
+    return stiffness_of(values, counts(geometry)[0], f"{name}: point attribute '{holding.stiffness}'")
+
+
+def _pinned(geometry: hou.Geometry, holding: Holding, name: str) -> UInt8 | None:
+    """1 where the attribute is above 0 or the group has the point."""
+    points, values = counts(geometry)[0], _numbers(geometry, holding.pin)
+    pinned = None if values is None else pinned_of(values, points, f"{name}: point attribute '{holding.pin}'")
+    if holding.group:
+        group = geometry.findPointGroup(holding.group)
+        if group is None:
+            raise Refused(f"{name}: there is no point group '{holding.group}'. Make it, or clear Pin Group.")
+        pinned = np.zeros(points, np.uint8) if pinned is None else pinned
+        pinned[_members(group)] = 1
+    return pinned
+
+
+def _numbers(geometry: hou.Geometry, name: str) -> NDArray[Any] | None:
+    """A point attribute's values, [values]; None where there is none of that name. Not one per point where the
+    attribute is a vector. Raises Refused for words."""
+    attrib = geometry.findPointAttrib(name) if name else None
+    if attrib is None:
+        return None
+    if attrib.dataType() == hou.attribData.Int:
+        return np.frombuffer(geometry.pointIntAttribValuesAsString(name), np.int32)
+    if attrib.dataType() == hou.attribData.Float:
+        return np.frombuffer(geometry.pointFloatAttribValuesAsString(name), np.float32)
+    raise Refused(f"point attribute '{name}' is no number. Make it a float, or name another.")
+
+
+def _members(group: hou.PointGroup) -> NDArray[np.int64]:
+    """The numbers of a group's points: point by point, but only of a group that somebody named."""
+    return np.array([point.number() for point in group.points()], np.int64)
 
 
 def _topology_one_by_one(geometry: hou.Geometry) -> tuple[Int32, Int32]:

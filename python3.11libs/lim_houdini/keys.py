@@ -58,11 +58,13 @@ def read_keys(node: hou.SopNode, settings: KeySettings, tick: Tick) -> Keys:
     for i, time in enumerate(times):
         tick(i / len(times), f"reading keyframe {time:g}")
         geometry = input_at(node, KEYS, time)
-        prints.append(fingerprint(geometry))
-        if i == 0 and node.input(SOURCE) is not None:
+        own_source = node.input(SOURCE) is not None
+        prints.append(fingerprint(geometry, settings.holding if i == 0 and not own_source else None))
+        if i == 0 and own_source:
             geometry = input_at(node, SOURCE, time)
-            prints.append(fingerprint(geometry))
-        mesh = read_mesh(geometry, f"keyframe {time:g}", settings.uv if i == 0 else "", settings.colors)
+            prints.append(fingerprint(geometry, settings.holding))
+        uv, holding = (settings.uv, settings.holding) if i == 0 else ("", None)
+        mesh = read_mesh(geometry, f"keyframe {time:g}", uv, settings.colors, holding)
         if i == 0:
             source.copy(geometry)
             ids = read_ids(geometry, settings.ids)
@@ -96,7 +98,8 @@ def changed(node: hou.SopNode, keys: Keys, every: bool) -> bool:
     keys.looked_at += 1
     for i in places:
         geometry = input_at(node, KEYS, keys.times[i]) if i < len(keys.times) else input_at(node, SOURCE, keys.times[0])
-        if fingerprint(geometry) != keys.prints[i]:
+        is_source = i == (len(keys.times) if own_source else 0)
+        if fingerprint(geometry, keys.settings.holding if is_source else None) != keys.prints[i]:
             return True
     return False
 
@@ -116,7 +119,8 @@ def _by_id(source: Mesh, ids: Int32 | None, mesh: Mesh, others: Int32 | None) ->
     order = np.argsort(others, kind="stable")
     if len(ids) != len(others) or not np.array_equal(np.sort(ids), others[order]):
         return None
-    return replace(source, points=mesh.points[order[np.searchsorted(others[order], ids)]])
+    points = mesh.points[order[np.searchsorted(others[order], ids)]]
+    return replace(source, points=points, stiffness=None, pinned=None)
 
 
 def _says(node: hou.SopNode) -> bool:

@@ -9,6 +9,7 @@ import hou
 
 from lim_cli.frames import listed_frames
 from lim_houdini.errors import Refused
+from lim_houdini.geometry import Holding
 
 MOST_KEYS = 1000
 
@@ -25,13 +26,15 @@ class KeySettings:
     uv: str
     colors: bool
     ids: str
+    holding: Holding
 
     @classmethod
     def of(cls, node: hou.SopNode) -> KeySettings:
         """As the node's parameters have it now."""
         start, end, step = numbers(node, "keyrange")
         mode, listed, uv, ids = (text(node, name) for name in ("keymode", "keylist", "uvattr", "ptidattr"))
-        return cls(mode, start, end, step, listed, uv, number(node, "usecolor") != 0, ids)
+        holding = Holding(*(text(node, name).strip() for name in ("stiffnessattr", "pinattr", "pingroup")))
+        return cls(mode, start, end, step, listed, uv, number(node, "usecolor") != 0, ids, holding)
 
     def frames(self) -> list[float]:
         """The frames of a range or a list. Raises Refused."""
@@ -59,6 +62,7 @@ class Settings:
     server: str
     patience: float
     method: str
+    stiffness: float
     cache: int
     fps: float
 
@@ -76,6 +80,7 @@ class Settings:
             server=text(node, "server") or os.environ.get("LIM_SERVER", ""),
             patience=number(node, "patience"),
             method=text(node, "method"),
+            stiffness=number(node, "stiffness"),
             cache=int(number(node, "cachesize")) << 20,
             fps=hou.fps(),
         )

@@ -14,6 +14,7 @@ from lim_client.errors import JobFailed, NotReachable, ServerError
 from lim_client.job import Job
 from lim_houdini import servers
 from lim_houdini.ends import Moment
+from lim_houdini.errors import Refused
 from lim_houdini.frames import FrameCache
 from lim_houdini.keys import Keys, Tick, changed, read_keys
 from lim_houdini.settings import KeySettings, Settings
@@ -118,6 +119,8 @@ class Tracked:
 
 def job_params(keys: Keys, settings: Settings, velocities: bool) -> dict[str, Any]:
     """What the server is told besides the meshes: the same words as `lim track` has for it."""
+    if not settings.stiffness > 0:
+        raise Refused(f"Stiffness: it is {settings.stiffness:g}. It must be above zero; 1 is usual.")
     return {
         "keys": keys.names(),
         "fps": settings.fps,
@@ -126,6 +129,7 @@ def job_params(keys: Keys, settings: Settings, velocities: bool) -> dict[str, An
         "quality": settings.quality,
         "unwrap": settings.unwrap and keys.source.st is None,
         "texture_size": 1024,
+        "stiffness": settings.stiffness,
     }
 
 

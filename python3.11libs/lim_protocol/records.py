@@ -102,6 +102,12 @@ def unpack_mesh(record: bytes | memoryview) -> Mesh:
         _require_index("st_indices", arrays["st_indices"], len(mesh.st))
     if mesh.colors is not None:
         _require(arrays, "colors", "u1", (len(mesh.points), 3))
+    if mesh.stiffness is not None:
+        _require(arrays, "stiffness", "f4", (len(mesh.points),))
+        if not (np.isfinite(mesh.stiffness) & (mesh.stiffness >= 0)).all():
+            raise WireError("stiffness is not 0 or more everywhere")
+    if mesh.pinned is not None:
+        _require(arrays, "pinned", "u1", (len(mesh.points),))
     return mesh
 
 

@@ -25,6 +25,10 @@ class Mesh:
     st            float32 [uvs, 2]     texture coordinates, origin at the lower left; None without
     st_indices    int32   [corners]    texture coordinate of each corner; None without
     colors        uint8   [points, 3]  sRGB; None without
+    stiffness     float32 [points]     0 or more: how many times stiffer than usual a point's surroundings are; None
+                  for 1 everywhere. Of the source only
+    pinned        uint8   [points]     1 for points that stay where the source has them at every time; None without.
+                  Of the source only
     """
 
     points: Float32
@@ -33,6 +37,8 @@ class Mesh:
     st: Float32 | None = None
     st_indices: Int32 | None = None
     colors: UInt8 | None = None
+    stiffness: Float32 | None = None
+    pinned: UInt8 | None = None
 
     def triangles(self) -> Int32:
         """The faces as a fan of triangles each, int32 [triangles, 3], in the order of the faces."""
@@ -130,6 +136,7 @@ class TrackOptions:
     quality       send residuals and confidence with each frame
     unwrap        make texture coordinates and, where a key has colours, bake a texture for a source without them
     texture_size  width and height of a baked texture in pixels
+    stiffness     above 0: multiplies the source's, everywhere
     """
 
     times: tuple[float, ...] = field(default=())
@@ -139,3 +146,4 @@ class TrackOptions:
     quality: bool = False
     unwrap: bool = False
     texture_size: int = 1024
+    stiffness: float = 1.0

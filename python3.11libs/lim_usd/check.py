@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lim_protocol.records import FRAME_SCALARS
-from lim_protocol.types import Frame, Mesh
+from lim_protocol.types import Float32, Frame, Mesh, UInt8
 from lim_usd.source import BadSource
 
 
@@ -27,6 +27,35 @@ def check_mesh(mesh: Mesh, name: str) -> None:
             )
         _check_indices(f"{name}: texture coordinate index", mesh.st_indices, len(mesh.st), "texture coordinates")
         _check_finite(f"{name}: texture coordinate", mesh.st)
+
+
+def checked_weights(values: NDArray[Any], points: int, name: str) -> NDArray[np.float64]:
+    """A number of 0 or more for every point, float64 [points]; raise BadSource for anything else.
+
+    `name` is what the message calls them: a file or prim, and the attribute.
+    """
+    if values.shape != (points,):
+        raise BadSource(f"{name} has {values.size} values for {points} points. Make one for each point.")
+    weights = values.astype(np.float64)
+    bad = ~(np.isfinite(weights) & (weights >= 0))
+    if bad.any():
+        point = int(np.argmax(bad))
+        raise BadSource(
+            f"{name} is {weights[point]:g} at point {point}, one of {int(bad.sum())} that are negative or not finite. "
+            "Use numbers from 0 up, or remove the attribute."
+        )
+    return weights
+
+
+def stiffness_of(values: NDArray[Any], points: int, name: str) -> Float32:
+    """Stiffness as a Mesh has it, float32 [points]. Raises BadSource as `checked_weights` does."""
+    largest = float(np.finfo(np.float32).max)
+    return np.minimum(checked_weights(values, points, name), largest).astype(np.float32)
+
+
+def pinned_of(values: NDArray[Any], points: int, name: str) -> UInt8:
+    """Pins as a Mesh has them, uint8 [points]: 1 for all above 0. Raises BadSource as `checked_weights` does."""
+    return (checked_weights(values, points, name) > 0).astype(np.uint8)
 
 
 def check_faces(mesh: Mesh, name: str) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lim_protocol.types import Float32, Int32, Mesh, UInt8
 
+T = TypeVar("T", np.float32, np.uint8)
 GREY = 118  # sRGB of the 18 % grey that a surface without a colour has in USD
 
 
@@ -15,7 +18,7 @@ def merged(meshes: Sequence[Mesh]) -> Mesh:
     """One mesh with the points and faces of all, in their order, in the space they share.
 
     Where only some have texture coordinates, the corners of the others are all at (0, 0); where only some have
-    colours, the others are grey.
+    colours, the others are grey; where only some have stiffness or pins, the others are of stiffness 1 and free.
     """
     if len(meshes) == 1:
         return meshes[0]
@@ -27,6 +30,8 @@ def merged(meshes: Sequence[Mesh]) -> Mesh:
         st,
         st_indices,
         _merged_colors(meshes),
+        _merged_weights([(mesh.stiffness, len(mesh.points)) for mesh in meshes], np.float32(1)),
+        _merged_weights([(mesh.pinned, len(mesh.points)) for mesh in meshes], np.uint8(0)),
     )
 
 
@@ -49,6 +54,12 @@ def _merged_colors(meshes: Sequence[Mesh]) -> UInt8 | None:
     return np.concatenate(
         [np.full((len(m.points), 3), GREY, np.uint8) if m.colors is None else m.colors for m in meshes]
     )
+
+
+def _merged_weights(each: Sequence[tuple[NDArray[T] | None, int]], otherwise: T) -> NDArray[T] | None:
+    if all(weights is None for weights, _ in each):
+        return None
+    return np.concatenate([np.full(n, otherwise) if weights is None else weights for weights, n in each])
 
 
 def _merged_indices(indexed: Sequence[tuple[Int32, int]]) -> Int32:

@@ -36,5 +36,7 @@ def split(mesh: Mesh, parts: Sequence[Part]) -> Iterator[tuple[Mesh, NDArray[np.
             st,
             st_indices,
             None if mesh.colors is None else mesh.colors[points],
+            None if mesh.stiffness is None else mesh.stiffness[points],
+            None if mesh.pinned is None else mesh.pinned[points],
         )
         yield piece, points

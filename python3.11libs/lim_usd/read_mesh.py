@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pxr import Gf, Usd, UsdGeom, Vt
 
 from lim_protocol.types import Float32, Int32, Mesh
-from lim_usd.check import check_faces, check_mesh
-from lim_usd.read_primvars import read_colors, read_st, uv_primvars
+from lim_usd.check import check_faces, check_mesh, pinned_of, stiffness_of
+from lim_usd.read_primvars import read_colors, read_per_point, read_st, uv_primvars
 from lim_usd.read_skel import Skeletons
 from lim_usd.read_subsets import subset_parts
 from lim_usd.source import BadSource, Part
@@ -46,6 +46,7 @@ def read_mesh(prim: Usd.Prim, time: Usd.TimeCode, skeletons: Skeletons, st_name:
     check_faces(stored, label)
     st_notes, stored = _with_st(stored, prim, time, st_name, label)
     color_notes, stored = _with_colors(stored, prim, time)
+    stored = _with_weights(stored, prim, time, label)
     kept = _solid_faces(geom, stored.face_counts, time)
     mesh = _rearranged(stored, kept, flip=_is_inside_out(geom, matrix))
     check_mesh(mesh, label)
@@ -96,6 +97,19 @@ def _with_colors(mesh: Mesh, prim: Usd.Prim, time: Usd.TimeCode) -> tuple[list[s
     except BadSource as error:  # they help, but nobody should have to mend them first
         return [f"colours are left out: {error}"], mesh
     return [], replace(mesh, colors=colors)
+
+
+def _with_weights(mesh: Mesh, prim: Usd.Prim, time: Usd.TimeCode, label: str) -> Mesh:
+    count, names = len(mesh.points), ("lim:stiffness", "lim:pinned")
+    try:
+        stiffness, pinned = (read_per_point(prim, name, time, count) for name in names)
+    except BadSource as error:
+        raise BadSource(f"{label}: {error}") from error
+    if stiffness is not None:
+        mesh = replace(mesh, stiffness=stiffness_of(stiffness, count, f"{label}: primvars:{names[0]}"))
+    if pinned is not None:
+        mesh = replace(mesh, pinned=pinned_of(pinned, count, f"{label}: primvars:{names[1]}"))
+    return mesh
 
 
 def _solid_faces(geom: UsdGeom.Mesh, counts: Int32, time: Usd.TimeCode) -> NDArray[np.bool_]:

@@ -70,6 +70,25 @@ def read_colors(
     return srgb(_mean_per_point(light, corner_points, points))
 
 
+def read_per_point(prim: Usd.Prim, name: str, time: Usd.TimeCode, points: int) -> NDArray[np.float64] | None:
+    """A number for every point, float64 [points], of a primvar that may also be one for all; None without it.
+
+    Raises BadSource for anything but one number per point or one for all.
+    """
+    primvar = UsdGeom.PrimvarsAPI(prim).FindPrimvarWithInheritance(name)
+    if not primvar or primvar.Get(time) is None:
+        return None
+    constant = primvar.GetInterpolation() == UsdGeom.Tokens.constant
+    if not constant and primvar.GetInterpolation() not in (UsdGeom.Tokens.vertex, UsdGeom.Tokens.varying):
+        raise BadSource(
+            f"{primvar.GetName()} is {primvar.GetInterpolation()}. Make it vertex, a number for each point."
+        )
+    if str(primvar.GetTypeName()).removesuffix("[]") not in ("float", "double", "half", "int", "uchar", "bool"):
+        raise BadSource(f"{primvar.GetName()} is of type {primvar.GetTypeName()}. Make it numbers: float[] or int[].")
+    values, indices = _elements(primvar, time, 1 if constant else points)
+    return np.broadcast_to(values[indices], (points,))
+
+
 def _mean_per_point(values: NDArray[np.float64], corner_points: Int32, points: int) -> NDArray[np.float64]:
     sums = np.stack([np.bincount(corner_points, values[:, axis], points) for axis in range(3)], axis=1)
     return sums / np.maximum(np.bincount(corner_points, minlength=points), 1)[:, None]
@@ -84,7 +103,7 @@ def _is_uv(primvar: UsdGeom.Primvar) -> bool:
 
 def _elements(primvar: UsdGeom.Primvar, time: Usd.TimeCode, count: int) -> tuple[NDArray[np.float64], NDArray[Any]]:
     """The primvar's values, and which of them each of `count` elements has."""
-    values = np.asarray(primvar.Get(time), np.float64)
+    values = np.atleast_1d(np.asarray(primvar.Get(time), np.float64))
     indices = np.asarray(primvar.GetIndices(time)) if primvar.IsIndexed() else np.arange(len(values))
     name, kind = primvar.GetName(), primvar.GetInterpolation()
     if len(indices) != count:

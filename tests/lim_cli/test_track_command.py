@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pxr import Gf, Usd, UsdGeom
+from pxr import Gf, Sdf, Usd, UsdGeom
 
 from lim_protocol.types import Mesh
 from tests.conftest import tube, wait_for
@@ -186,6 +186,31 @@ def test_a_stage_with_samples_is_a_list_of_keys(lim: Lim, keys: list[str], tmp_p
     assert UsdGeom.GetStageUpAxis(written) == "Z"
 
 
+def test_a_stage_says_what_stays_and_what_is_stiff(lim: Lim, tmp_path: Path) -> None:
+    source = tube(9, 8)
+    stays = source.points[:, 2] < 0.4
+    assert 0 < stays.sum() < len(stays)
+    stage = Usd.Stage.CreateNew(str(tmp_path / "source.usda"))
+    mesh = UsdGeom.Mesh.Define(stage, "/tube")
+    mesh.CreatePointsAttr(source.points)
+    mesh.CreateFaceVertexCountsAttr(source.face_counts)
+    mesh.CreateFaceVertexIndicesAttr(source.face_indices)
+    primvars = UsdGeom.PrimvarsAPI(mesh)
+    primvars.CreatePrimvar("lim:pinned", Sdf.ValueTypeNames.IntArray, "vertex").Set(stays.astype(np.int32))
+    primvars.CreatePrimvar("lim:stiffness", Sdf.ValueTypeNames.FloatArray, "constant").Set([2.0])
+    stage.Save()
+    write_obj(tmp_path / "bent.obj", tube(11, 9, bend=0.4, shift=0.05))
+    words = ("1=source.usda", "9=bent.obj", "--frames", "1,4.5,9", "-o", "out.usd", "--flat", "--stiffness", "500")
+    result = lim("track", *words)
+    assert result.returncode == 0, result.stderr
+    asset = Asset(tmp_path / "out.usd")
+    for frame in (1, 4.5, 9):
+        assert np.array_equal(asset.points(frame)[stays], source.points[stays])
+    t = source.triangles()
+    before, after = (np.linalg.norm(p[t] - np.roll(p[t], 1, axis=1), axis=-1) for p in (source.points, asset.points(9)))
+    assert 1e-4 < np.abs(after / before - 1).mean() < 0.02, "bent by little: what is as stiff can hardly"
+
+
 def test_a_texture_of_ones_own(lim: Lim, tmp_path: Path) -> None:
     for frame, bend in ((1, 0.0), (5, 0.3)):
         write_obj(tmp_path / f"t.{frame}.obj", tube(bend=bend), st=True)
@@ -214,6 +239,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "texture without st": (["1=a.obj", "5=b.obj", "--texture", "skin.png"], r"--texture.*texture coordinates"),
     "method": (["1=a.obj", "5=b.obj", "--method", "magic"], r"--method: 'magic'"),
     "fps": (["1=a.obj", "5=b.obj", "--fps", "0"], "--fps: 0"),
+    "stiffness": (["1=a.obj", "5=b.obj", "--stiffness", "-1"], r"--stiffness: -1\.0 is none.*above zero"),
     "server": (["1=a.obj", "5=b.obj", "--server", "nowhere"], "--server: 'nowhere' is no server"),
     "extension": (["1=a.obj", "5=b.obj", "-o", "out.abc"], r"out\.abc.*\.usd"),
     "no such folder": (["1=a.obj", "5=b.obj", "-o", "none/out.usd"], r"none"),

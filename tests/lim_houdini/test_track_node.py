@@ -168,6 +168,66 @@ def test_attributes_and_groups_of_the_source_come_through(server: Server) -> Non
     assert geometry.primGroups() == ("left",)
 
 
+def test_pins_and_stiffness_of_the_source(track: hou.SopNode) -> None:
+    inputs = poses(plain(FIRST), plain(LAST))
+    source, height = inputs[1.0], FIRST.points[:, 2]
+    base, tip = height < 0.5, height > 2.2
+    loose = at(track, 9)
+    for region in (base, tip):
+        assert np.abs(loose - FIRST.points)[region].min(axis=0).max() > 0
+    source.addAttrib(hou.attribType.Point, "pin", 0)
+    source.setPointIntAttribValuesFromString("pin", base.astype(np.int32).tobytes())
+    source._groups[("Point", "tip")] = np.flatnonzero(tip)
+    track.input(0)._touch(inputs)
+    track.parm("pingroup").set("tip")
+    held = at(track, 9)
+    for points in (held, at(track, 4.5)):
+        assert np.array_equal(points[base | tip], FIRST.points[base | tip])
+    source.addAttrib(hou.attribType.Point, "stiffness", 30.0)
+    at(track, 9)
+    track.input(0)._touch(inputs)
+    stiff = at(track, 9)
+    assert not np.array_equal(stiff, held), "an edit of an attribute alone is seen"
+    track.parm("stiffnessattr").set("none_such")
+    track.parm("stiffness").set(30)
+    assert np.array_equal(at(track, 9), stiff), "the parameter multiplies what the attribute says"
+
+
+def test_pins_stay_in_keys_that_are_matched_by_id_too(track: hou.SopNode) -> None:
+    bent = tube(6, 8, bend=0.7, shift=0.2)
+    inputs = with_ids(FIRST, bent)
+    pins = np.arange(len(FIRST.points)) < 8
+    inputs[1.0].addAttrib(hou.attribType.Point, "pin", 0)
+    inputs[1.0].setPointIntAttribValuesFromString("pin", pins.astype(np.int32).tobytes())
+    track.input(0)._touch(inputs)
+    track.parm("ptidattr").set("id")
+    assert np.array_equal(at(track, 9), np.where(pins[:, None], FIRST.points, bent.points))
+    assert np.array_equal(at(track, 5)[pins], FIRST.points[pins])
+    assert not positions(track.geometry(), "v")[pins].any()
+
+
+@pytest.mark.parametrize(
+    ("parms", "said"),
+    [
+        ({"pingroup": "gone"}, "keyframe 1: there is no point group 'gone'"),
+        ({"stiffnessattr": "rough"}, "keyframe 1: point attribute 'rough' is -1 at point 0, one of 48 that"),
+        ({"pinattr": "v"}, "keyframe 1: point attribute 'v' has 144 values for 48 points"),
+        ({"pinattr": "word"}, "point attribute 'word' is no number"),
+        ({"stiffness": 0}, "Stiffness: it is 0. It must be above zero"),
+    ],
+)
+def test_pins_and_stiffness_that_are_none_are_refused(server: Server, parms: dict[str, object], said: str) -> None:
+    inputs = poses(plain(FIRST), plain(LAST))
+    for name, value in {"rough": -1.0, "v": (0.0, 0.0, 0.0), "word": "x"}.items():
+        inputs[1.0].addAttrib(hou.attribType.Point, name, value)
+    track = make_track("/obj/geo1/track1", inputs, server)
+    for name, value in parms.items():
+        track.parm(name).set(value)
+    with pytest.raises(hou.OperationFailed) as failure:
+        track.geometry()
+    assert said in str(failure.value)
+
+
 def test_an_edit_upstream_is_seen(track: hou.SopNode) -> None:
     track.input(0)._touch(with_ids(FIRST, tube(6, 8, bend=0.3)))
     track.parm("ptidattr").set("id")

@@ -19,6 +19,8 @@ QUAD = Mesh(
     st=np.array([[0, 0], [1, 0], [1, 1]], np.float32),
     st_indices=np.array([0, 1, 2, 0, 1, 2, 0], np.int32),
     colors=np.arange(15, dtype=np.uint8).reshape(5, 3),
+    stiffness=np.array([1, 0, 2.5, 1, 10], np.float32),
+    pinned=np.array([0, 1, 0, 0, 1], np.uint8),
 )
 
 
@@ -33,6 +35,12 @@ def test_a_mesh_comes_back_as_it_went() -> None:
     assert equal(records.unpack_mesh(records.pack_mesh(QUAD)), QUAD)
     bare = Mesh(QUAD.points, QUAD.face_counts, QUAD.face_indices)
     assert equal(records.unpack_mesh(records.pack_mesh(bare)), bare)
+
+
+def test_a_mesh_without_stiffness_and_pins_is_called_as_before_there_were_any() -> None:
+    bare = Mesh(QUAD.points, QUAD.face_counts, QUAD.face_indices)
+    three = {name: getattr(QUAD, name) for name in ("points", "face_counts", "face_indices")}
+    assert records.pack_mesh(bare) == records.pack(three)
 
 
 def test_a_frame_comes_back_as_it_went() -> None:
@@ -74,6 +82,10 @@ BAD = {
     "index negative": (changed(face_indices=QUAD.face_indices - 1), "outside"),
     "st without indices": (changed(st_indices=None), "without st_indices"),
     "st index too large": (changed(st_indices=QUAD.st_indices + 1), "st_indices points outside 0..2"),
+    "stiffness too short": (changed(stiffness=np.ones(4, np.float32)), r"stiffness is f4 \[4\]"),
+    "stiffness below zero": (changed(stiffness=-np.ones(5, np.float32)), "stiffness is not 0 or more"),
+    "stiffness NaN": (changed(stiffness=np.full(5, np.nan, np.float32)), "stiffness is not 0 or more"),
+    "pins of another type": (changed(pinned=np.zeros(5, np.float32)), "pinned is f4"),
     "colours too few": (changed(colors=np.zeros((4, 3), np.uint8)), "colors is"),
 }
 

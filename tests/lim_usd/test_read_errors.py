@@ -60,6 +60,18 @@ BAD = {
         extra=f"texCoord2f[] primvars:st = [{ST.replace('(0.5, 0.0)', '(nan, 0)')}] (interpolation = 'faceVarying')\n"
         "int[] primvars:st:indices = [0,1,2,3,4,5,6,7,8,9]"
     ),
+    r"primvars:lim:stiffness is -1 at point 1, one of 2 that": mesh(
+        extra="float[] primvars:lim:stiffness = [1, -1, nan, 1, 1, 1] (interpolation = 'vertex')"
+    ),
+    r"primvars:lim:stiffness \(vertex\) has 2 values where the mesh needs 6": mesh(
+        extra="float[] primvars:lim:stiffness = [1, 1] (interpolation = 'vertex')"
+    ),
+    r"primvars:lim:pinned is uniform. Make it vertex": mesh(
+        extra="int[] primvars:lim:pinned = [1, 1, 0] (interpolation = 'uniform')"
+    ),
+    r"primvars:lim:pinned is of type string\[\]. Make it numbers": mesh(
+        extra="string[] primvars:lim:pinned = ['a', 'b', 'c', 'd', 'e', 'f'] (interpolation = 'vertex')"
+    ),
 }
 
 

@@ -86,3 +86,25 @@ def test_colours_that_do_not_fit_are_left_out_and_told(tmp_path: Path):
     assert source.mesh.colors is None
     assert "colours are left out" in source.notes[0]
     assert "has 2 values where the mesh needs 6" in source.notes[0]
+
+
+@pytest.mark.parametrize(
+    "pinned",
+    [
+        "bool[] primvars:lim:pinned = [1, 0, 0, 1, 0, 0] (interpolation = 'vertex')",
+        "float[] primvars:lim:pinned = [0.5, 0, 0, 2, 0, 0] (interpolation = 'varying')",
+        "int[] primvars:lim:pinned = [0, 1] (interpolation = 'vertex')\n"
+        "int[] primvars:lim:pinned:indices = [1, 0, 0, 1, 0, 0]",
+    ],
+)
+def test_pins_of_any_kind(tmp_path: Path, pinned: str):
+    read = read_usd(stage(tmp_path / "a.usda", mesh(extra=pinned))).mesh
+    assert read.pinned.dtype == np.uint8 and read.pinned.tolist() == [1, 0, 0, 1, 0, 0]
+    assert read.stiffness is None
+
+
+def test_stiffness_of_one_of_several_meshes(tmp_path: Path):
+    stiff = "float primvars:lim:stiffness = 10 (interpolation = 'constant')"
+    read = read_usd(stage(tmp_path / "a.usda", mesh("a") + mesh("b", extra=stiff))).mesh
+    assert read.stiffness.dtype == np.float32 and read.stiffness.tolist() == [1] * 6 + [10] * 6
+    assert read.pinned is None

@@ -7,6 +7,7 @@ from hou_geometry import (  # noqa: F401
     Attrib,
     EnumValue,
     Geometry,
+    PointGroup,
     SopVerb,
     attribData,
     attribType,

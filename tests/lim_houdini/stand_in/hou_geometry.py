@@ -170,8 +170,20 @@ class Geometry:
     def pointGroups(self):
         return tuple(name for kind, name in self._groups if kind == "Point")
 
+    def findPointGroup(self, name, scope=None):
+        numbers = self._groups.get(("Point", name))
+        return None if numbers is None else PointGroup(numbers)
+
     def primGroups(self):
         return tuple(name for kind, name in self._groups if kind == "Prim")
+
+
+class PointGroup:
+    def __init__(self, numbers):
+        self._numbers = numbers
+
+    def points(self):
+        return tuple(_Vertex(number) for number in self._numbers)
 
 
 class _Prim:

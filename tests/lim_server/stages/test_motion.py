@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -56,6 +58,24 @@ def test_rigid_turn_stays_rigid() -> None:
     motion = Motion(a, (0.0, 4.0), (a.points, a.points @ turn.T + np.float32([5, 0, 0])))
     half = np.sqrt(0.5) * np.array([[1, -1, 0], [1, 1, 0], [0, 0, 2**0.5]])
     assert np.allclose(np.ptp(motion.at(2.0) @ half, axis=0), np.ptp(a.points, axis=0), atol=0.02)
+
+
+def test_pinned_points_stay_between_keys_and_the_rest_hangs_on_to_them() -> None:
+    a, b = limb(24, 16, 0.0), limb(24, 16, 1.4)
+    base = a.points[:, 2] < -0.4
+    assert np.array_equal(a.points[base], b.points[base])
+    motion = Motion(replace(a, pinned=base.astype(np.uint8)), (0.0, 10.0), (a.points, b.points))
+    loose = Motion(a, (0.0, 10.0), (a.points, b.points)).at(5.0)
+    for time in (0.01, 5.0, 9.99):
+        assert np.array_equal(motion.at(time)[base], a.points[base])
+    assert not np.array_equal(loose[base], a.points[base])
+    assert not motion.derivatives(5.0)[0][base].any()
+    mean = (lengths(a.points) + lengths(b.points)) / 2
+    off = [np.abs(lengths(points) - mean).sum() for points in (motion.at(5.0), loose)]
+    assert off[0] < 1.2 * off[1], "no tear where the pins end"
+    for time in (0.0, 10.0):
+        near = min(max(time, 1e-3), 10 - 1e-3)
+        assert np.abs(motion.at(near) - motion.at(time)).max() < 2e-3
 
 
 def test_one_key_stands_still() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,9 +16,13 @@ def tracked(*meshes: Mesh, known: dict[int, TrackedKey] | None = None) -> dict[i
     return dict(track_keys(keys, device="cpu", step=lambda *_: None, known=known or {}))
 
 
-def test_bent_limb_lands_where_it_belongs() -> None:
-    source, other, truth = limb(24, 16, 0.0, True), limb(31, 21, 0.9, True), limb(24, 16, 0.9)
-    result = tracked(source, other)
+@pytest.fixture(scope="module")
+def bent() -> dict[int, TrackedKey]:
+    return tracked(limb(24, 16, 0.0, True), limb(31, 21, 0.9, True))
+
+
+def test_bent_limb_lands_where_it_belongs(bent: dict[int, TrackedKey]) -> None:
+    source, truth, result = limb(24, 16, 0.0, True), limb(24, 16, 0.9), bent
     assert np.array_equal(result[0].points, source.points)
     assert (result[0].confidence == 1).all()
     error = np.linalg.norm(result[1].points - truth.points, axis=1) / np.linalg.norm(np.ptp(source.points, axis=0))
@@ -24,6 +30,29 @@ def test_bent_limb_lands_where_it_belongs() -> None:
     assert error.mean() < 0.015 < 0.06 < still.mean()
     assert result[1].quality.residual_p95 < 1e-3
     assert result[1].quality.confidence > 0.8
+
+
+def edges(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(points[triangles] - points[np.roll(triangles, 1, axis=1)], axis=-1)
+
+
+def test_a_pinned_base_stays_to_the_bit_and_the_rest_hangs_on_to_it() -> None:
+    source, other, truth = limb(14, 10, 0.0, True), limb(17, 13, 0.9, True), limb(14, 10, 0.9)
+    base, tip, off = source.points[:, 2] < -0.5, source.points[:, 2] > 0.5, np.float32([0.1, 0, 0])
+    other = replace(other, points=other.points + off)
+    moved = tracked(replace(source, pinned=base.astype(np.uint8)), other)[1].points
+    assert np.array_equal(moved[base], source.points[base])
+    assert np.linalg.norm(moved - truth.points - off, axis=1)[tip].mean() < 0.05
+    assert (edges(moved, source.triangles()) / edges(truth.points, source.triangles())).max() < 2
+
+
+def test_a_stiff_place_keeps_its_form(bent: dict[int, TrackedKey]) -> None:
+    source, other = limb(24, 16, 0.0, True), limb(31, 21, 0.9, True)
+    joint, t = np.abs(source.points[:, 2]) < 0.35, source.triangles()
+    inside, rest = joint[t].all(axis=1), edges(source.points, t)
+    stiff = tracked(replace(source, stiffness=np.where(joint, 30, 1).astype(np.float32)), other)
+    usual, kept = (np.abs(edges(keys[1].points, t) / rest - 1)[inside].mean() for keys in (bent, stiff))
+    assert kept < 0.4 * usual
 
 
 def test_resumed_job_gives_the_same_bits() -> None:
