@@ -180,7 +180,7 @@ def with_surface(source: Source, surface: Surface) -> Source:
     if surface.st is not None:
         source = replace(source, mesh=replace(source.mesh, st=surface.st, st_indices=surface.st_indices))
     if surface.texture is not None and source.texture is None:
-        from lim_usd.picture import png
+        from lim_protocol.png import png
         from lim_usd.source import Texture
 
         source = replace(source, texture=Texture("baked.png", png(surface.texture)))

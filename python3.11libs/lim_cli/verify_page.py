@@ -114,8 +114,9 @@ def _pictures(report: Report, path: str) -> Iterator[str]:
 def _picture(mesh: UsdGeom.Mesh, time: float) -> bytes | None:
     from pxr import UsdGeom
 
+    from lim_protocol.png import png
     from lim_protocol.types import fan
-    from lim_usd.picture import draw, png
+    from lim_usd.picture import draw
 
     points = np.asarray(mesh.GetPointsAttr().Get(time) or [], np.float32)
     counts = np.asarray(mesh.GetFaceVertexCountsAttr().Get(time) or [], np.int32)

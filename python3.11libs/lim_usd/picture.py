@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,19 +43,6 @@ def draw(points: Float32, triangles: Int32, colors: UInt8 | None, up_axis: str, 
     smooth = image.reshape(size, _SMOOTHING, size, _SMOOTHING, 3).mean((1, 3))
     result: UInt8 = smooth.round().astype(np.uint8)
     return result
-
-
-def png(image: UInt8) -> bytes:
-    """An image uint8 [height, width, 3] as a PNG file (ISO/IEC 15948)."""
-    height, width, _ = image.shape
-    rows = np.concatenate([np.zeros((height, 1), np.uint8), image.reshape(height, -1)], axis=1)
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 6)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in parts)
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def _placed(points: Float32, up_axis: str, side: int) -> Float32:

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 from pxr import Sdf, Usd
 
+from lim_protocol.png import png
 from lim_protocol.types import Float32
 from lim_usd.atomic import DiskError, disk_errors
 from lim_usd.component import define_look, define_root, set_thumbnail
 from lim_usd.layout import Layout, anchored
 from lim_usd.maps import is_there, map_path
 from lim_usd.mesh import MeshPrim
-from lim_usd.picture import draw, png
+from lim_usd.picture import draw
 from lim_usd.provenance import Provenance, sign, write_provenance
 from lim_usd.sampled import Shot
 from lim_usd.source import Source

@@ -188,7 +188,7 @@ def test_publishing_half_a_set_is_undone(tmp_path: Path):
 
 
 def test_a_picture_is_a_png_that_others_read():
-    from lim_usd.picture import png as encoded
+    from lim_protocol.png import png as encoded
 
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(encoded(pixels)))), pixels)

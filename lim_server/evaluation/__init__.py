@@ -1,0 +1,1 @@
+"""How good the models are, by the tables of the paper."""

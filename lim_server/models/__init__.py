@@ -1,0 +1,1 @@
+"""LRM, LIM and their XYZ twins: plain modules with plain arguments."""

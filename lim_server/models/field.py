@@ -1,0 +1,52 @@
+"""What a triplane says about places: opacity and colour (or canonical coordinate)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import grid_sample
+
+from lim_server.models.presets import Preset
+
+AXES = ((0, 1), (0, 2), (1, 2))
+"""Planes xy, xz, yz: columns along the first, rows along the second."""
+
+
+def sample_planes(planes: Float[Tensor, "b 3 c r r"], points: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n 3*c"]:
+    """Each plane's value under the places, one after the other; places from -1 to 1."""
+    at = torch.stack([points[..., axes] for axes in AXES], 1)
+    b, _, c = planes.shape[:3]
+    found = grid_sample(planes.flatten(0, 1), at.flatten(0, 1)[:, None], align_corners=False, padding_mode="border")
+    return found[:, :, 0].reshape(b, 3 * c, -1).mT
+
+
+class Decoder(nn.Module):
+    """A small MLP from a triplane's values to a logit of opacity and three colours.
+
+    The opacity per unit length is `density` * sigmoid(2 * (logit + bias)); both numbers are learned with the renderer,
+    and the surface is where the logit is zero.
+    """
+
+    def __init__(self, preset: Preset):
+        super().__init__()
+        widths = (3 * preset.channels, *preset.decoder)
+        layers: list[nn.Module] = []
+        for wide, next_wide in pairwise(widths):
+            layers += [nn.Linear(wide, next_wide), nn.SiLU()]
+        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], 4))
+        self.log_density = nn.Parameter(torch.tensor(3.4))
+        self.bias = nn.Parameter(torch.tensor(0.0))
+
+    def forward(
+        self, planes: Float[Tensor, "b 3 c r r"], points: Float[Tensor, "b n 3"]
+    ) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b n 3"]]:
+        """Logit of opacity, and colour from 0 to 1 (canonical coordinate / 2 + 1/2 for the twin)."""
+        out = self.layers(sample_planes(planes, points))
+        return out[..., 0], out[..., 1:].sigmoid()
+
+    def opacity(self, logit: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
+        """Per unit length."""
+        return self.log_density.exp() * torch.sigmoid(2 * (logit + self.bias))

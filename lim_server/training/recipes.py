@@ -1,0 +1,101 @@
+"""Training recipes: a function returns a complete one, a variant calls it and replaces fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from lim_server.models.presets import nano, tiny
+from lim_server.training.data.scene import Shoot
+
+Model = Literal["lrm", "lim", "lim-xyz"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides what training makes, but for the clips given to it.
+
+    model         lrm, lim, or lim-xyz (its twin); the LRM's twin shares the LRM's weights: a share of its samples,
+                  `xyz`, are pictures of canonical coordinates (our decision: it halves the training)
+    preset        size of the model; lim_blocks and alpha may be replaced in it
+    steps, decay  how many, and over how many of the last the rate falls to nothing
+    batch         samples of a step, over all processes
+    clips, uses   how many clips are drawn at a time, and how often each of their frames (LRM) or they (LIM) are used
+    own           share of clips from the folder given, the rest is made up
+    field         weight of the decoded field's loss (opacity and colour at points) beside L_T
+    causal        weight of L_causal
+    target        what L_causal is held against: the LRM's triplane, or LIM's direct answer (see docs/models.md)
+    rays          rays per sample that are rendered while the rate falls
+    """
+
+    name: str
+    model: Model
+    preset: str
+    steps: int
+    decay: int
+    batch: int
+    rate: float
+    shoot: Shoot
+    seed: int = 0
+    warmup: int = 100
+    weight_decay: float = 0.02
+    clips: int = 48
+    uses: int = 6
+    own: float = 0.5
+    xyz: float = 0.3
+    field: float = 1.0
+    causal: float = 0.0
+    target: Literal["lrm", "direct"] = "lrm"
+    rays: int = 0
+    lim_blocks: int | None = None
+
+
+def nano_lrm() -> Recipe:
+    """The LRM and its twin for two CPU cores."""
+    return Recipe("nano-lrm", "lrm", "nano", 6000, 1500, 16, 1.2e-3, Shoot(nano().size), rays=64)
+
+
+def nano_lim() -> Recipe:
+    """LIM over the nano LRM."""
+    return Recipe("nano-lim", "lim", "nano", 3000, 1000, 16, 8e-4, Shoot(nano().size), uses=4, field=0.5, causal=0.5)
+
+
+def nano_lim_direct() -> Recipe:
+    """Without L_causal (the paper's ablation)."""
+    return replace(nano_lim(), name="nano-lim-nocausal", causal=0.0)
+
+
+def nano_xyz() -> Recipe:
+    """LIM's twin: canonical coordinates."""
+    return replace(nano_lim(), name="nano-xyz", model="lim-xyz", causal=0.0)
+
+
+def tiny_lrm() -> Recipe:
+    """The LRM and its twin for one GPU."""
+    shoot = Shoot(tiny().size, count=1536)
+    return replace(
+        nano_lrm(), name="tiny-lrm", preset="tiny", steps=20000, decay=5000, batch=64, rate=4e-4, shoot=shoot
+    )
+
+
+def tiny_lim() -> Recipe:
+    """LIM over the tiny LRM."""
+    return replace(
+        nano_lim(), name="tiny-lim", preset="tiny", steps=10000, decay=3000, batch=64, rate=3e-4, shoot=tiny_lrm().shoot
+    )
+
+
+def tiny_xyz() -> Recipe:
+    """LIM's twin over the tiny LRM."""
+    return replace(tiny_lim(), name="tiny-xyz", model="lim-xyz", causal=0.0)
+
+
+def smoke_lrm() -> Recipe:
+    """A few steps of everything, for tests and for a first look at a new machine."""
+    return replace(nano_lrm(), name="smoke-lrm", steps=8, decay=2, batch=4, warmup=2, clips=2, uses=3, rays=8)
+
+
+RECIPES = {
+    make().name: make
+    for make in (nano_lrm, nano_lim, nano_lim_direct, nano_xyz, tiny_lrm, tiny_lim, tiny_xyz, smoke_lrm)
+}

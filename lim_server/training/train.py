@@ -1,0 +1,203 @@
+"""The loop: one process or many, resumable to the same bits, stopping when told to and where it is safe."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from lim_server.models.lim import Lim
+from lim_server.models.lrm import Lrm
+from lim_server.models.presets import PRESETS
+from lim_server.models.weights import Card, load_lrm, read_card, read_tensors, save_weights, write_whole
+from lim_server.training.feed import Block, Feed, Source, make_block, rate_at
+from lim_server.training.log import Log
+from lim_server.training.objective import LimObjective, LrmObjective, Prepared
+from lim_server.training.recipes import Recipe
+from lim_server.training.samples import draw_samples
+
+LAST_STEPS = "latest.safetensors"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train, and where.
+
+    folder    checkpoint, log and samples; a checkpoint that lies there is gone on from
+    lrm       checkpoint of the LRM, for LIM
+    start     weights to begin with where there is no checkpoint, else None
+    clips     folder of own clips, or None
+    minutes   stop after so many, with a checkpoint
+    """
+
+    recipe: Recipe
+    folder: Path
+    lrm: Path | None = None
+    start: Path | None = None
+    clips: Path | None = None
+    minutes: float = float("inf")
+    device: str = "cpu"
+    every: int = 20
+    keep_every: int = 200
+
+
+def train(job: Job) -> Path:
+    """Trains until the recipe's last step or the time is up; returns the weights' path."""
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    device = torch.device(job.device if job.device != "cuda" else f"cuda:{os.environ.get('LOCAL_RANK', 0)}")
+    if world > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    torch.manual_seed(job.recipe.seed)
+    try:
+        return Run(job, rank, world, device).go()
+    finally:
+        if world > 1:
+            dist.destroy_process_group()
+
+
+class Run:
+    """One process of a training."""
+
+    def __init__(self, job: Job, rank: int, world: int, device: torch.device):
+        self.job, self.rank, self.world, self.device = job, rank, world, device
+        recipe = job.recipe
+        self.objective, self.model, self.lrm_sha256 = objective_of(job)
+        self.objective.to(device)
+        if isinstance(self.objective, LimObjective):
+            self.objective.frozen[0].to(device)
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(trained, recipe.rate, (0.9, 0.98), weight_decay=recipe.weight_decay)
+        unused = isinstance(self.objective, LrmObjective)  # the renderer's two numbers, until there are rays
+        self.parallel: nn.Module = (
+            DistributedDataParallel(self.objective, find_unused_parameters=unused) if world > 1 else self.objective
+        )
+        batch = recipe.batch // world
+        self.feed = Feed(recipe.clips, self.objective.samples(recipe.clips), batch, recipe.seed, rank, world)
+        self.source = Source(job.clips, recipe.own if job.clips else 0.0)
+        self.step = 0
+        self.held: tuple[int, Block | Prepared] | None = None
+        self._resume()
+
+    def go(self) -> Path:
+        """To the last step, or until the time is up."""
+        begun, recipe = time.monotonic(), self.job.recipe
+        log = Log(self.job.folder, self.rank, self.step)
+        making = 0.0
+        while self.step < recipe.steps and not self._over(begun):
+            before = time.monotonic()
+            ready = self._block()
+            making += time.monotonic() - before
+            parts = self._one(ready)
+            self.step += 1
+            if self.step % self.job.every == 0 or self.step == recipe.steps:
+                log.write(self.step, self._mean(parts), rate=self._rate(), feed=making, since=begun)
+            if self.step % self.job.keep_every == 0:
+                self.keep()
+                if self.rank == 0:
+                    draw_samples(self.objective, ready, self.job.folder / f"step{self.step:06d}.png")
+        self.keep()
+        log.close()
+        return self.weights()
+
+    def _one(self, ready: Block | Prepared) -> dict[str, Tensor]:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._rate()
+        mixed = torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else nullcontext()
+        with mixed:
+            parts = self.parallel(
+                ready, self.feed.samples_of(self.step), self.step, self.feed.random(self.step, self.device)
+            )
+        parts["total"].backward()
+        nn.utils.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return {name: part.detach() for name, part in parts.items()}
+
+    def _rate(self) -> float:
+        recipe = self.job.recipe
+        return recipe.rate * rate_at(self.step, recipe.steps, recipe.warmup, recipe.decay)
+
+    def _block(self) -> Block | Prepared:
+        number, seeds = self.feed.block(self.step)
+        if self.held is None or self.held[0] != number:
+            block = make_block(self.source, self.job.recipe.shoot, seeds, self.device)
+            self.held = number, self.objective.prepare(block)
+        return self.held[1]
+
+    def _over(self, begun: float) -> bool:
+        """All processes stop at the same step."""
+        over = torch.tensor(float(time.monotonic() - begun > 60 * self.job.minutes), device=self.device)
+        if self.world > 1 and self.step % 10 == 0:
+            dist.broadcast(over, 0)
+            return bool(over)
+        return bool(over) and self.world == 1
+
+    def _mean(self, parts: dict[str, Tensor]) -> dict[str, float]:
+        values = torch.stack([parts[name].float() for name in sorted(parts)])
+        if self.world > 1:
+            dist.all_reduce(values)
+        return dict(zip(sorted(parts), (values / self.world).tolist(), strict=True))
+
+    def keep(self) -> None:
+        """The checkpoint: all that the next step depends on, and the weights by themselves."""
+        if self.rank:
+            return
+        tensors = {f"model.{name}": value.cpu().contiguous() for name, value in self.model.state_dict().items()}
+        state = self.optimizer.state_dict()["state"]
+        for index, held in state.items():
+            tensors |= {f"adam.{index}.{name}": value.cpu().contiguous() for name, value in held.items()}
+        header = {"step": str(self.step), "recipe": json.dumps(asdict(self.job.recipe)), "lrm": self.lrm_sha256}
+        write_whole(self.job.folder / LAST_STEPS, save(tensors, metadata=header))
+        recipe = self.job.recipe
+        card = Card(recipe.model, recipe.preset, asdict(recipe), self.step, {}, self.lrm_sha256, recipe.lim_blocks)
+        save_weights(self.weights(), self.model, card)
+
+    def weights(self) -> Path:
+        """Where the weights by themselves lie."""
+        return self.job.folder / f"{self.job.recipe.name}.safetensors"
+
+    def _resume(self) -> None:
+        path = self.job.folder / LAST_STEPS
+        if not path.exists():
+            return
+        with safe_open(path, framework="pt") as file:
+            self.step = int(file.metadata()["step"])
+        tensors = load_file(path)
+        self.model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            if name.startswith("adam."):
+                _, index, part = name.split(".", 2)
+                state.setdefault(int(index), {})[part] = value
+        self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
+
+
+def objective_of(job: Job) -> tuple[LrmObjective | LimObjective, nn.Module, str]:
+    """What is trained, at its start, and the digest of the LRM under it."""
+    recipe = job.recipe
+    if recipe.model == "lrm":
+        lrm = Lrm(PRESETS[recipe.preset]())
+        _begin(lrm, job.start)
+        return LrmObjective(recipe, lrm), lrm, ""
+    assert job.lrm is not None
+    lrm, sha256 = load_lrm(job.lrm, recipe.preset)
+    lim = Lim(lrm, blocks=recipe.lim_blocks, twin=recipe.model == "lim-xyz")
+    lim.requires_grad_(True).head.requires_grad_(False)
+    _begin(lim, job.start)
+    return LimObjective(recipe, lrm, lim), lim, sha256
+
+
+def _begin(model: nn.Module, start: Path | None) -> None:
+    """From weights that exist; what they lack (a twin's tag) keeps its own start."""
+    if start is not None:
+        model.load_state_dict(read_tensors(start, read_card(start)[1]), strict=False)
