@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable
 
 EXIT_CODES = """
-Exit codes: 0 done; 1 something is wrong or missing (verify, assemble); 2 bad input or options; 3 trouble with the
-server or the job; 4 the result could not be written; 130 interrupted. Nothing half-written stays behind, and what was
+Exit codes: 0 done; 1 something is wrong or missing (verify, assemble, clips); 2 bad input or options; 3 trouble with
+the server or the job; 4 the result could not be written; 130 interrupted. Nothing half-written stays, and what was
 computed is kept for the next try.
 """
 
@@ -19,7 +19,7 @@ def main() -> None:
         import typer
     except ImportError:
         sys.exit("lim: the command line needs more than the bare package. Install it with: pip install 'lim[cli]'")
-    from lim_cli import assemble, bake, farm, houdini, keys, server, track, verify
+    from lim_cli import assemble, bake, clips, farm, houdini, keys, server, track, verify
     from lim_protocol.memory import keep_freed_memory
 
     keep_freed_memory()
@@ -35,6 +35,7 @@ def main() -> None:
     app.command("assemble")(assemble.assemble)
     app.command("verify")(verify.verify)
     app.command("bake")(bake.bake)
+    app.command("clips")(clips.clips)
     app.command("serve")(server.serve)
     app.command("status")(server.status)
     app.command("stop")(server.stop)

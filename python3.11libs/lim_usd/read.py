@@ -29,10 +29,10 @@ def read_usd(path: str | Path, time: float | None = None, prim: str | None = Non
     Raises BadSource, naming file and prim, for what cannot be read or used, and for a frame outside the samples.
     """
     label = str(path)
-    stage = _opened(path)
+    stage = opened(path)
     notes, meshes = _chosen(stage, prim, label)
     skeletons = Skeletons(stage)
-    at = _time_code(_times(meshes, skeletons), time, label, notes)
+    at = _time_code(sampled_at(meshes, skeletons), time, label, notes)
     if prim is None:
         hidden, meshes = shown(meshes, at, label)
         notes += hidden
@@ -51,12 +51,13 @@ def read_usd(path: str | Path, time: float | None = None, prim: str | None = Non
 def time_samples(path: str | Path, prim: str | None = None) -> tuple[float, ...]:
     """The frames at which the meshes' points (their skeletons, their transforms) are sampled, in order; empty for
     meshes that do not move. Raises BadSource as `read_usd` does."""
-    stage = _opened(path)
+    stage = opened(path)
     _, meshes = _chosen(stage, prim, str(path))
-    return _times(meshes, Skeletons(stage))
+    return sampled_at(meshes, Skeletons(stage))
 
 
-def _opened(path: str | Path) -> Usd.Stage:
+def opened(path: str | Path) -> Usd.Stage:
+    """The stage of a file of any flavour. Raises BadSource naming the file where it is none."""
     if not Path(path).is_file():
         raise BadSource(f"{path}: no such file.")
     try:
@@ -71,7 +72,8 @@ def _chosen(stage: Usd.Stage, prim: str | None, label: str) -> tuple[list[Note],
     return ([], [named_prim(meshes, prim, stage, label)]) if prim else (notes, meshes)
 
 
-def _times(meshes: Sequence[Usd.Prim], skeletons: Skeletons) -> tuple[float, ...]:
+def sampled_at(meshes: Sequence[Usd.Prim], skeletons: Skeletons) -> tuple[float, ...]:
+    """The frames at which the meshes' points, skeletons or transforms are sampled, in order."""
     times: set[float] = set()
     for mesh in meshes:
         times.update(UsdGeom.Mesh(mesh).GetPointsAttr().GetTimeSamples(), skeletons.times(mesh))

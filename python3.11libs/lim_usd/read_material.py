@@ -6,7 +6,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from pxr import Ar, Sdf, Usd, UsdGeom, UsdShade
+from pxr import Ar, Gf, Sdf, Usd, UsdGeom, UsdShade
 
 from lim_usd.maps import image_suffix
 from lim_usd.source import BadSource, Texture
@@ -25,9 +25,19 @@ def diffuse_image(prim: Usd.Prim, time: Usd.TimeCode) -> DiffuseImage | None:
     subsets = [subset.GetPrim() for subset in UsdGeom.Subset.GetAllGeomSubsets(UsdGeom.Imageable(prim))]
     for bound in (prim, *subsets):
         material, _ = UsdShade.MaterialBindingAPI(bound).ComputeBoundMaterial(UsdShade.Tokens.preview)
-        if material and (image := _material_image(material, time)):
+        if material and (image := material_image(material, time)):
             return image
     return None
+
+
+def plain_color(material: UsdShade.Material, time: Usd.TimeCode) -> tuple[float, float, float] | None:
+    """The diffuse colour of a UsdPreviewSurface, linear, where it is one for the whole surface and said."""
+    surface = material.ComputeSurfaceSource()[0]
+    color = _value(surface, "diffuseColor", time) if surface else None
+    if not isinstance(color, Gf.Vec3f):
+        return None
+    red, green, blue = (float(channel) for channel in color)  # type: ignore[attr-defined]
+    return red, green, blue
 
 
 def load_image(image: DiffuseImage, label: str) -> Texture | str:
@@ -57,7 +67,8 @@ def _file_bytes(path: str) -> bytes:
         return archive.read(packaged)
 
 
-def _material_image(material: UsdShade.Material, time: Usd.TimeCode) -> DiffuseImage | None:
+def material_image(material: UsdShade.Material, time: Usd.TimeCode) -> DiffuseImage | None:
+    """The image of a UsdPreviewSurface's diffuse colour; None without."""
     surface = material.ComputeSurfaceSource()[0]
     texture = _source(surface, "diffuseColor", "UsdUVTexture") if surface else None
     if not texture:

@@ -21,11 +21,16 @@ Corners = NDArray[np.integer]
 
 @dataclass(frozen=True, eq=False)
 class PrimMesh:
-    """A mesh as one prim held it. `parts` are its subsets where they are runs of faces, else the prim itself."""
+    """A mesh as one prim held it.
+
+    parts  its subsets where they are runs of faces, else the prim itself
+    kept   bool [faces of the prim], those that are in the mesh
+    """
 
     mesh: Mesh
     parts: tuple[Part, ...]
     notes: tuple[str, ...]
+    kept: NDArray[np.bool_]
 
 
 def read_mesh(prim: Usd.Prim, time: Usd.TimeCode, skeletons: Skeletons, st_name: str, label: str) -> PrimMesh:
@@ -35,11 +40,9 @@ def read_mesh(prim: Usd.Prim, time: Usd.TimeCode, skeletons: Skeletons, st_name:
     values that are not finite.
     """
     geom = UsdGeom.Mesh(prim)
-    if geom.GetPointsAttr().GetNumTimeSamples() and geom.GetPointsAttr().Get(time) is None:
-        raise BadSource(f"{label}: has no points at frame {time}: a clip may be missing. `lim verify` names it.")
-    points, matrix = _posed(geom, time, skeletons)
+    points, matrix = world_points(geom, time, skeletons, label)
     stored = Mesh(
-        _baked(points, matrix),
+        points,
         _array(geom.GetFaceVertexCountsAttr().Get(time), np.int32),
         _array(geom.GetFaceVertexIndicesAttr().Get(time), np.int32),
     )
@@ -52,7 +55,20 @@ def read_mesh(prim: Usd.Prim, time: Usd.TimeCode, skeletons: Skeletons, st_name:
     check_mesh(mesh, label)
     part_notes, parts = subset_parts(prim, kept, time)
     notes = [*st_notes, *color_notes, *part_notes, *_face_notes(geom, len(kept) - len(mesh.face_counts))]
-    return PrimMesh(mesh, parts, tuple(notes))
+    return PrimMesh(mesh, parts, tuple(notes), kept)
+
+
+def world_points(
+    geom: UsdGeom.Mesh, time: Usd.TimeCode, skeletons: Skeletons, label: str
+) -> tuple[Float32, Gf.Matrix4d]:
+    """The prim's points as posed at `time` in world space, float32 [points, 3], and the matrix that took them there.
+
+    Raises BadSource for points that are sampled and not there at `time`.
+    """
+    if geom.GetPointsAttr().GetNumTimeSamples() and geom.GetPointsAttr().Get(time) is None:
+        raise BadSource(f"{label}: has no points at frame {time}: a clip may be missing. `lim verify` names it.")
+    posed, matrix = _posed(geom, time, skeletons)
+    return _baked(posed, matrix), matrix
 
 
 def _posed(geom: UsdGeom.Mesh, time: Usd.TimeCode, skeletons: Skeletons) -> tuple[Vt.Vec3fArray, Gf.Matrix4d]:

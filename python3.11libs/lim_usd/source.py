@@ -59,7 +59,7 @@ def converted(source: Source, up_axis: UpAxis | None, metres_per_unit: float | N
     """
     points = source.mesh.points
     if up_axis and source.up_axis and up_axis != source.up_axis:
-        points = _turned(points, up_axis)
+        points = turned(points, up_axis)
     if metres_per_unit and source.metres_per_unit and metres_per_unit != source.metres_per_unit:
         points = (points * (source.metres_per_unit / metres_per_unit)).astype(np.float32)
     return replace(
@@ -70,6 +70,7 @@ def converted(source: Source, up_axis: UpAxis | None, metres_per_unit: float | N
     )
 
 
-def _turned(points: Float32, up_axis: UpAxis) -> Float32:
+def turned(points: Float32, up_axis: UpAxis) -> Float32:
+    """Points [n, 3] of the other up axis in this one."""
     x, y, z = points.T
     return np.stack([x, -z, y] if up_axis == "Z" else [x, z, -y], axis=1).astype(np.float32)

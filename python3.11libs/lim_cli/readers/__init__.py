@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from lim_cli.errors import BadInput
 from lim_cli.readers.contents import Contents
+from lim_cli.readers.moving import Moving
 
 Reader = Callable[[Path, float, "str | None"], Contents]
 
@@ -25,6 +27,7 @@ FORMATS = {
     ".usdc": "usd",
     ".usdz": "usd",
 }
+MOVING = ("gltf", "usd")  # of these, the ones with a clock
 
 
 def known_format(path: Path) -> str:
@@ -49,11 +52,33 @@ def read(path: Path, time: float, prim: str | None) -> Contents:
     Raises BadInput, without the file's name in its message, for anything that cannot be read.
     """
     reader: Reader = importlib.import_module(f"{__name__}.{known_format(path)}").read
+    with _door(path):
+        return reader(path, time, prim)
+
+
+def moving_suffixes() -> tuple[str, ...]:
+    """The suffixes of files that can hold animation."""
+    return tuple(suffix for suffix, module in FORMATS.items() if module in MOVING)
+
+
+def read_moving(path: Path) -> Moving:
+    """What moves in a glTF or USD file, and how. Raises BadInput as `read` does, for other formats too."""
+    module = known_format(path)
+    if module not in MOVING:
+        known = ", ".join(moving_suffixes())
+        raise BadInput(f"{path.suffix} holds no animation. Known are {known}; export it as one of them.")
+    reader: Callable[[Path], Moving] = importlib.import_module(f"{__name__}.{module}_moving").read
+    with _door(path):
+        return reader(path)
+
+
+@contextmanager
+def _door(path: Path) -> Iterator[None]:
     try:
         if path.stat().st_size == 0:
             raise BadInput("the file is empty. Export it again.")
         with np.errstate(invalid="ignore", over="ignore"):  # points that are not finite are refused by name later
-            return reader(path, time, prim)
+            yield
     except BadInput:
         raise
     except OSError as error:

@@ -28,10 +28,7 @@ def read(path: Path, time: float, prim: str | None) -> Contents:  # noqa: ARG001
     seam splits stay split. Texture coordinates get the origin of USD, at the lower left. Y up, metres.
     """
     file = GltfFile(path)
-    scene = _Scene(file)
-    for i in _shown_nodes(file.tree):
-        if "mesh" in file.tree["nodes"][i]:
-            scene.add(i)
+    scene = Scene(file)
     face_materials = np.concatenate([np.zeros(0, np.int32), *scene.face_materials])
     return Contents(
         mesh=merged(scene.meshes) if scene.meshes else _EMPTY,
@@ -59,37 +56,47 @@ def _shown_nodes(tree: dict[str, Any]) -> Iterator[int]:
         waiting += reversed(nodes[i].get("children", []))
 
 
-class _Scene:
-    """The meshes of a scene as they are met."""
+class Scene:
+    """The meshes of a scene in the order of its nodes.
+
+    meshes          one for each group of a node's primitives that stand on the same points
+    placed          of each mesh, its node and the first of those primitives: what `posed` needs to put it elsewhere
+    face_materials  of each primitive, the material of its faces; -1 without
+    """
 
     def __init__(self, file: GltfFile) -> None:
         self.file = file
-        self.worlds = world_matrices(file.tree)
+        self.worlds = world_matrices(file.tree.get("nodes", []))
         self.meshes: list[Mesh] = []
+        self.placed: list[tuple[int, dict[str, Any]]] = []
         self.face_materials: list[Int32] = []
         self.parts: list[Part] = []
         self.points = self.skinned = self.left_out = 0
+        for i in _shown_nodes(file.tree):
+            if "mesh" in file.tree["nodes"][i]:
+                self._add(i)
 
-    def add(self, i: int) -> None:
+    def _add(self, i: int) -> None:
         node = self.file.tree["nodes"][i]
         mesh = self.file.tree["meshes"][node["mesh"]]
         solid = [p for p in mesh["primitives"] if p.get("mode", _TRIANGLES) in (_TRIANGLES, _STRIP, _FAN)]
         self.left_out += len(mesh["primitives"]) - len(solid)
         self.skinned += "skin" in node
-        weights = node.get("weights", mesh.get("weights", []))
-        pieces = [self._piece(i, weights, list(alike)) for _, alike in groupby(solid, _points_of)]
+        groups = [list(alike) for _, alike in groupby(solid, _points_of)]
+        pieces = [self._piece(i, alike) for alike in groups]
         self.meshes += pieces
+        self.placed += [(i, alike[0]) for alike in groups]
         name = str(node.get("name") or mesh.get("name") or f"mesh {node['mesh']}")
         self.parts.append(Part(name, sum(len(piece.face_counts) for piece in pieces)))
 
-    def _piece(self, i: int, weights: list[float], primitives: list[dict[str, Any]]) -> Mesh:
+    def _piece(self, i: int, primitives: list[dict[str, Any]]) -> Mesh:
         """Primitives on the same points, as materials split a mesh, are one mesh on those points."""
         node, attributes = self.file.tree["nodes"][i], primitives[0]["attributes"]
         points = self.file.tree["accessors"][attributes["POSITION"]]["count"]
         self.points += points
         if self.points > MOST_POINTS:
             raise BadInput(f"more than {MOST_POINTS:,} points in its scene. Export the deforming mesh alone.")
-        posed_points = posed(self.file, node, primitives[0], weights, self.worlds[i], self.worlds)
+        posed_points = posed(self.file, node, primitives[0], self.worlds[i], self.worlds)
         colors = vertex_colors(self.file, attributes, points)
         mirrored = "skin" not in node and np.linalg.det(self.worlds[i, :3, :3]) < 0
         pieces = []
@@ -105,6 +112,7 @@ class _Scene:
         return replace(whole, points=posed_points, face_indices=whole.face_indices % points, colors=colors)
 
     def notes(self) -> Iterator[str]:
+        """What a person should be told of a scene that stands still."""
         if self.left_out:
             yield f"{plural(self.left_out, 'primitive')} of points or lines left out"
         animations = len(self.file.tree.get("animations", []))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,11 @@ from lim_cli.readers.gltf_file import GltfFile
 from lim_protocol.types import Float32
 
 Matrices = NDArray[np.float64]
+MOST_LOST = 16  # points of a mesh without weights that may be mended, or 1 % of it
 
 
-def world_matrices(tree: dict[str, Any]) -> Matrices:
+def world_matrices(nodes: Sequence[dict[str, Any]]) -> Matrices:
     """World from node for every node, float64 [nodes, 4, 4], for columns. Raises BadInput for nodes in a ring."""
-    nodes = tree.get("nodes", [])
     worlds = np.zeros((len(nodes), 4, 4))
     children = [child for node in nodes for child in node.get("children", [])]
     if len(set(children)) < len(children):
@@ -37,22 +38,22 @@ def posed(
     file: GltfFile,
     node: dict[str, Any],
     primitive: dict[str, Any],
-    weights: list[float],
     world: Matrices,
     worlds: Matrices,
 ) -> Float32:
-    """The primitive's points in the scene, [points, 3]. A skinned mesh stands where its joints put it, and its
-    own node does not move it.
+    """The primitive's points in the scene, [points, 3], with the morph weights of its node, else of its mesh. A
+    skinned mesh stands where its joints put it, and its own node does not move it.
     """
     attributes = primitive["attributes"]
     points = file.array(attributes["POSITION"])
     if points.shape[1] != 3:
         raise BadInput("positions that are not of three numbers. Export it again.")
+    weights = node.get("weights", file.tree["meshes"][node["mesh"]].get("weights", []))
     for weight, target in zip(weights, primitive.get("targets", []), strict=False):
         if weight and "POSITION" in target:
             points = points + weight * file.array(target["POSITION"], len(points))
     if "skin" in node and "JOINTS_0" in attributes:
-        matrices = _skinned(file, file.tree["skins"][node["skin"]], attributes, worlds, len(points))
+        matrices = _skinned(file, file.tree["skins"][node["skin"]], attributes, worlds, points)
         points = np.einsum("pij,pj->pi", matrices[:, :, :3], points) + matrices[:, :, 3]
     elif not np.array_equal(world, np.eye(4)):
         points = points @ world[:3, :3].T + world[:3, 3]
@@ -77,9 +78,10 @@ def _local(node: dict[str, Any]) -> Matrices:
 
 
 def _skinned(
-    file: GltfFile, skin: dict[str, Any], attributes: dict[str, int], worlds: Matrices, count: int
+    file: GltfFile, skin: dict[str, Any], attributes: dict[str, int], worlds: Matrices, points: NDArray[Any]
 ) -> Matrices:
     """One matrix a point, [points, 3, 4]: its joints' matrices by weight, in sets of four."""
+    count = len(points)
     joints = worlds[skin["joints"]]
     if "inverseBindMatrices" in skin:
         binds = file.array(skin["inverseBindMatrices"]).reshape(-1, 4, 4).transpose(0, 2, 1)
@@ -95,4 +97,22 @@ def _skinned(
             total += weight
     still = total == 0  # a point without weights keeps its place
     matrices[still], total[still] = np.eye(4)[:3], 1
-    return matrices / total[:, None, None]
+    matrices /= total[:, None, None]
+    return _mended(matrices, points)
+
+
+def _mended(matrices: Matrices, points: NDArray[Any]) -> Matrices:
+    """Some exporters divide the weights of a point that no joint holds by their sum, 0: a few such points, whose
+    weights are not numbers, follow the nearest point that has some.
+    """
+    lost = np.asarray(~np.isfinite(matrices).all(axis=(1, 2)), np.bool_)
+    if lost.any() and lost.sum() <= max(MOST_LOST, len(lost) // 100) < len(lost):
+        apart = np.linalg.norm(points[lost][:, None] - points[~lost], axis=2)
+        matrices[lost] = matrices[~lost][np.argmin(apart, axis=1)]
+    return matrices
+
+
+def lost_weights(file: GltfFile, primitive: dict[str, Any]) -> int:
+    """How many points of a primitive have weights that are not numbers."""
+    weights = primitive["attributes"].get("WEIGHTS_0")
+    return 0 if weights is None else int((~np.isfinite(file.array(weights)).all(axis=1)).sum())
