@@ -18,7 +18,7 @@ import typer
 
 from lim_cli.clip import Clip, clip_of, surface_of
 from lim_cli.errors import BadInput
-from lim_cli.readers import is_usd, moving_suffixes, read_moving
+from lim_cli.readers import door, is_usd, moving_suffixes, read_moving
 from lim_cli.readers.moving import Moving
 from lim_cli.server import JsonOption
 
@@ -44,6 +44,8 @@ def clips(
         raise BadInput(f"--fps: {fps} frames per second. Use a number above zero, such as 24.")
     if frames_per_animation < 2:
         raise BadInput(f"--frames-per-animation: {frames_per_animation}. Motion takes 2 frames or more.")
+    if out.exists() and not out.is_dir():
+        raise BadInput(f"--out: {out} is a file. Name a folder; it is made where there is none.")
     started = time.perf_counter()
     pack = _Pack(out, fps, frames_per_animation)
     for path in _found(sources):
@@ -82,9 +84,12 @@ class _Pack:
             return
         for note in moving.notes:
             _say(f"note: {path}: {note}")
-        surface, known = surface_of(moving), dict[bytes, str]()
+        known: dict[bytes, str] = {}
+        with door(path):
+            surface = surface_of(moving)
         for take in moving.takes:
-            clip = clip_of(take, surface, self.fps, self.most)
+            with door(path):  # what moves is read as it is needed
+                clip = clip_of(take, surface, self.fps, self.most)
             if clip is None:
                 self._skip(f"{path}: nothing moves in {take.name}")
             elif same := known.get(clip.digest()):
@@ -118,8 +123,9 @@ class _Pack:
     def _write(self, name: str, clip: Clip) -> None:
         from lim_usd.atomic import Scratch, disk_errors, publish
 
-        self.folder.mkdir(parents=True, exist_ok=True)
         target = self.folder / f"{name}.npz"
+        with disk_errors(target):
+            self.folder.mkdir(parents=True, exist_ok=True)
         scratch = Scratch(target)
         try:
             ready = scratch.path / target.name

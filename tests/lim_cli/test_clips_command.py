@@ -87,6 +87,26 @@ def test_colours_are_factor_times_texture_times_vertex_colour(tmp_path: Path) ->
     assert np.unique(clip["colours"][4:]).tolist() == [128], "what has no colour is grey"
 
 
+def test_a_point_without_weights_follows_its_neighbour(tmp_path: Path) -> None:
+    """Some exporters divide its weights by their sum, which is 0."""
+    gltf = Gltf()
+    points = np.concatenate([TETRA_POINTS, TETRA_POINTS[:1] + 0.01])
+    weights = np.pad(np.array([1, 1, 1, 1, np.nan])[:, None], ((0, 0), (0, 3)))
+    skin = {"JOINTS_0": gltf.accessor(np.zeros((5, 4)), np.uint8), "WEIGHTS_0": gltf.accessor(weights)}
+    primitive = gltf.primitive(points, [*TETRA_FACES.tolist(), [0, 4, 1]], **skin)
+    gltf.add("nodes", mesh=gltf.add("meshes", primitives=[primitive]), skin=0)
+    gltf.add("nodes")
+    gltf.add("skins", joints=[1])
+    play(gltf, "Slide", "LINEAR", [(1, "translation", POINTS[:3], POINTS[:3])])
+    path = gltf.save(tmp_path / "a.glb")
+    result = lim(path, "-o", tmp_path / "pack")
+    assert result.returncode == 0
+    assert f"{path}: 1 point with skin weights that are not numbers" in result.stderr
+    clip = np.load(tmp_path / "pack" / "a.Slide.npz")
+    expected = points[[*TETRA_FACES.ravel(), 0, 4, 1]] + POINTS[2]
+    np.testing.assert_allclose(clip["frames"][-1][clip["faces"]].reshape(-1, 3), expected, atol=1e-6)
+
+
 def test_what_is_left_out_is_told(tmp_path: Path) -> None:
     still, static = slide(tmp_path / "still.glb", (1, 1, 1)), Gltf()
     static.tetra()
@@ -180,3 +200,13 @@ def test_what_cannot_be_is_two(tmp_path: Path, words: list[str], message: str) -
     assert result.returncode == 2, result.stdout
     assert message in result.stderr and "Traceback" not in result.stderr
     assert not (tmp_path / "pack").exists()
+
+
+def test_a_file_is_no_place_for_a_pack(tmp_path: Path) -> None:
+    (tmp_path / "pack").write_text("a file")
+    result = lim(slide(tmp_path / "a.glb"), "-o", tmp_path / "pack")
+    assert result.returncode == 2
+    assert (
+        result.stderr == f"lim: --out: {tmp_path / 'pack'} is a file. Name a folder; it is made where there is none.\n"
+    )
+    assert (tmp_path / "pack").read_text() == "a file"

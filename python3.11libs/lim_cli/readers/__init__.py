@@ -52,7 +52,7 @@ def read(path: Path, time: float, prim: str | None) -> Contents:
     Raises BadInput, without the file's name in its message, for anything that cannot be read.
     """
     reader: Reader = importlib.import_module(f"{__name__}.{known_format(path)}").read
-    with _door(path):
+    with door(path):
         return reader(path, time, prim)
 
 
@@ -68,12 +68,13 @@ def read_moving(path: Path) -> Moving:
         known = ", ".join(moving_suffixes())
         raise BadInput(f"{path.suffix} holds no animation. Known are {known}; export it as one of them.")
     reader: Callable[[Path], Moving] = importlib.import_module(f"{__name__}.{module}_moving").read
-    with _door(path):
+    with door(path):
         return reader(path)
 
 
 @contextmanager
-def _door(path: Path) -> Iterator[None]:
+def door(path: Path) -> Iterator[None]:
+    """Whatever goes wrong with what a file holds, as a BadInput without the file's name."""
     try:
         if path.stat().st_size == 0:
             raise BadInput("the file is empty. Export it again.")

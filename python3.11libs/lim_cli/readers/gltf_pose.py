@@ -106,7 +106,7 @@ def _mended(matrices: Matrices, points: NDArray[Any]) -> Matrices:
     weights are not numbers, follow the nearest point that has some.
     """
     lost = np.asarray(~np.isfinite(matrices).all(axis=(1, 2)), np.bool_)
-    if lost.any() and lost.sum() <= max(MOST_LOST, len(lost) // 100) < len(lost):
+    if 0 < lost.sum() <= max(MOST_LOST, len(lost) // 100) and not lost.all():
         apart = np.linalg.norm(points[lost][:, None] - points[~lost], axis=2)
         matrices[lost] = matrices[~lost][np.argmin(apart, axis=1)]
     return matrices
