@@ -82,7 +82,7 @@ def orbit(
     up = torch.cross(back, right, dim=-1)
     world = torch.stack((right, up, back, back * distance[..., None]), -1)
     focal = 1 / (field_of_view.deg2rad() / 2).tan()
-    return Cameras(world, torch.stack((focal, focal), -1), torch.zeros(*focal.shape, 2))
+    return Cameras(world, torch.stack((focal, focal), -1), torch.zeros(*focal.shape, 2, device=focal.device))
 
 
 def ring(azimuths: Sequence[float] = AZIMUTHS, elevations: Sequence[float] = ELEVATIONS) -> Cameras:
