@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lim_server.models.attention import Attention, Mlp, Tokens
+from lim_server.models.carve import Carve
 from lim_server.models.encoding import encode_rays
 from lim_server.models.presets import Preset
 from lim_server.render.cameras import Cameras, plucker
@@ -44,9 +45,10 @@ class ImageEncoder(nn.Module):
         self.position = nn.Parameter(0.02 * torch.randn(self.side**2, preset.image_width))
         self.blocks = nn.ModuleList(ImageBlock(preset) for _ in range(preset.image_blocks))
         self.norm = nn.LayerNorm(preset.image_width)
+        self.carve = Carve(preset) if preset.carve else None
 
     def forward(self, colour: Float[Tensor, "b v 3 s s"], mask: Float[Tensor, "b v 1 s s"], cameras: Cameras) -> Tokens:
-        """Image tokens [b, v * side^2, image_width]; colour 0..1, 0 outside the mask."""
+        """Image tokens [b, v * side^2, image_width], then carved ones if any; colour 0..1, 0 outside the mask."""
         size, patch = self.preset.size, self.preset.patch
         with torch.autocast(colour.device.type, enabled=False):  # places need all their digits
             rays = plucker(*cameras.rays(size)).unflatten(-2, (size, size)).movedim(-1, -3)
@@ -58,4 +60,5 @@ class ImageEncoder(nn.Module):
         tokens = Tokens(values, places if self.preset.lines else None)
         for block in self.blocks:
             tokens = block(tokens)
-        return Tokens(self.norm(tokens.values), tokens.places)
+        tokens = Tokens(self.norm(tokens.values), tokens.places)
+        return tokens if self.carve is None else tokens.joined(self.carve(colour, mask, cameras))

@@ -84,6 +84,7 @@ class Lrm(nn.Module):
         self.encoder = ImageEncoder(preset)
         self.tokens = nn.Parameter(0.02 * torch.randn(3 * preset.tokens**2, preset.width))
         self.blocks = nn.ModuleList(LrmBlock(preset) for _ in range(preset.blocks))
+        self.carved = nn.Linear(preset.image_width, preset.width) if preset.carve else None
         self.head = ToPlanes(preset)
         self.decoder = Decoder(preset)
         start_small(self.encoder, preset.image_blocks)
@@ -98,6 +99,8 @@ class Lrm(nn.Module):
     def from_images(self, images: Tokens) -> Key:
         """Image tokens to triplane."""
         values = self.tokens.expand(len(images.values), -1, -1)
+        if self.carved is not None:
+            values = values + self.carved(images.values[:, -values.shape[1] :])
         tokens = Tokens(values, self.places if self.preset.lines else None)
         sets = [values]
         for block in self.blocks:

@@ -1,0 +1,74 @@
+"""What LIM's twin says of a pair of keys: where on the source each place of a later key comes from (section 3.4).
+
+The source is looked at in colours and in canonical coordinates, a later key in colours. At alpha = 1 the twin's
+triplane holds, at the later key's surface, the canonical coordinates of the source: places of source and key whose
+canonical coordinates are far apart are unlike each other. That is told to the coarse fit beside looks and form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from lim_protocol.types import Keyframe, Mesh
+from lim_server.geometry.shape import Frame
+from lim_server.geometry.side import Side
+from lim_server.models.attention import Tokens
+from lim_server.models.shipped import Models
+from lim_server.render.views import Ball, Views, look
+
+GREY = 0.5
+OFF = 0.12
+"""How far off canonical coordinates commonly are, in the ball's unit."""
+MOST = 3.0
+"""What a match that the twin speaks against costs at most; a look that differs costs as much."""
+
+
+class Canonical:
+    """The twin at work on one shot. Everything is in one ball, so that what is made of a key serves all pairs."""
+
+    def __init__(self, models: Models, keyframes: Sequence[Keyframe], device: str):
+        self.models, self.device = models, device
+        whole = np.concatenate([key.mesh.points for key in keyframes])
+        self.ball = Ball.of(torch.as_tensor(whole, dtype=torch.float32, device=device))
+        self.frame = Frame.of(keyframes[0].mesh.points)
+        with torch.inference_mode():
+            views = self._views(keyframes[0].mesh)
+            self.features = models.lrm(views.canonical, views.mask, views.cameras).features
+            self.near = self._seen(views)
+
+    @torch.inference_mode()
+    def told(self, key: Keyframe, source: Side, target: Side) -> Float[Tensor, "n m"]:
+        """How much canonical coordinates speak against each match of the graphs' samples, 0 to MOST."""
+        far = self._seen(self._views(key.mesh))
+        interval = self.models.twin.interval(self.features, far, self.near)
+        planes = self.models.twin(interval, torch.ones(1, device=self.device)).planes
+        home = self._home(planes, self._in_ball(target.points))
+        rest = self._in_ball(source.points)
+        apart = torch.cdist(rest, home)
+        # what comes to lie beside the source's surface is not believed
+        trust = torch.exp(-0.5 * (apart.amin(0) / OFF) ** 2)
+        return (0.5 * (apart / OFF) ** 2).clamp(max=MOST) * trust
+
+    def _home(self, planes: Tensor, points: Float[Tensor, "m 3"]) -> Float[Tensor, "m 3"]:
+        """Canonical coordinates at places of the far key."""
+        return self.models.lrm.decoder(planes, points[None])[1][0] * 2 - 1
+
+    def _views(self, mesh: Mesh) -> Views:
+        points = self.ball.apply(torch.as_tensor(mesh.points, device=self.device))
+        triangles = torch.as_tensor(mesh.triangles(), device=self.device).long()
+        colour = torch.full_like(points, GREY)
+        if mesh.colors is not None:
+            colour = torch.as_tensor(mesh.colors, device=self.device).float() / 255
+        return look(points, triangles, colour, self.models.lrm.preset.size)
+
+    def _seen(self, views: Views) -> Tokens:
+        return self.models.lrm.encoder(views.colour, views.mask, views.cameras)
+
+    def _in_ball(self, points: Float[ndarray, "n 3"]) -> Float[Tensor, "n 3"]:
+        return self.ball.apply(torch.as_tensor(self.frame.undo(points), device=self.device))
