@@ -30,9 +30,9 @@ def isosurface(
 ) -> tuple[Float[ndarray, "v 3"], Int[ndarray, "t 3"]]:
     """Points and triangles where the field has the level, in the box [-1, 1]^3 of the field's own space.
 
-    Asked at side^3 places, `chunk` of them at a time, on `device`. The mesh is closed: where what is inside reaches
-    the box's faces, these cut it off, the box's edges by a cell. Every point belongs to all triangles around it, and triangles turn
-    counterclockwise as seen from outside. NoSurface where there is none.
+    Asked at side^3 places, `chunk` of them at a time, on `device`. The mesh is closed: what reaches beyond the box is
+    cut off at its faces (and bevelled by a cell along its edges). Every point belongs to all triangles around it, and
+    triangles turn counterclockwise as seen from outside. NoSurface where there is none.
     """
     values = _ask(field, side, chunk, device).astype(np.float64) - level
     if not np.isfinite(values).all():

@@ -11,15 +11,22 @@ from torch.nn.functional import grid_sample
 
 from lim_server.models.presets import Preset
 
-AXES = ((0, 1), (0, 2), (1, 2))
-"""Planes xy, xz, yz: columns along the first, rows along the second."""
+Axes = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+"""Of each plane: the axis along its columns, and along its rows."""
+AXES: Axes = ((0, 1), (0, 2), (1, 2))
+"""Planes xy, xz, yz."""
 
 
-def sample_planes(planes: Float[Tensor, "b 3 c r r"], points: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n 3*c"]:
-    """Each plane's value under the places, one after the other; places from -1 to 1."""
-    at = torch.stack([points[..., axes] for axes in AXES], 1)
+def sample_planes(
+    planes: Float[Tensor, "b 3 c r r"], points: Float[Tensor, "b n 3"], axes: Axes = AXES, beyond: str = "border"
+) -> Float[Tensor, "b n 3*c"]:
+    """Each plane's value under the places, one after the other; places from -1 to 1.
+
+    `beyond` says what is outside the centres of the outer cells: their own values ("border"), or a fade to "zeros".
+    """
+    at = torch.stack([points[..., pair] for pair in axes], 1)
     b, _, c = planes.shape[:3]
-    found = grid_sample(planes.flatten(0, 1), at.flatten(0, 1)[:, None], align_corners=False, padding_mode="border")
+    found = grid_sample(planes.flatten(0, 1), at.flatten(0, 1)[:, None], align_corners=False, padding_mode=beyond)
     return found[:, :, 0].reshape(b, 3 * c, -1).mT
 
 
