@@ -45,7 +45,7 @@ def test_as_rays_and_triangles_have_it(seed: int) -> None:
     seen = see(each, faces, cameras, SIZE)
     face, depth, weights, margin = traced(each, faces, cameras, SIZE)
     sure = margin > 1e-3  # the pixel's centre is not on an edge
-    assert sure.float().mean() > 0.9 and (face[sure] != NOTHING).float().mean() > 0.05
+    assert sure.float().mean() > 0.8 and (face[sure] != NOTHING).float().mean() > 0.02
     same = (seen.face == face) | ~sure
     assert (same | ((seen.depth - depth.float()).abs() < 1e-4)).all()  # two faces at one depth: either
     hit = sure & (face != NOTHING) & same
