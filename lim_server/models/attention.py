@@ -29,7 +29,7 @@ class Tokens:
         return Tokens(values, torch.cat((mine, theirs), 1))
 
 
-Held = tuple[Float[Tensor, "b heads n h"], Float[Tensor, "b heads n h"]]
+Held = tuple[Float[Tensor, "c heads _ h"], Float[Tensor, "c heads _ h"]]
 """Keys and values that serve many queries."""
 
 

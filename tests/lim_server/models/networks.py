@@ -1,0 +1,53 @@
+"""Small networks with random weights, for the models' tests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from lim_server.models.lim import Lim
+from lim_server.models.lrm import Key, Lrm
+from lim_server.models.presets import Preset, smoke
+from lim_server.render.cameras import loose_ring
+
+
+def shaken(module: nn.Module, seed: int = 1) -> None:
+    """What begins at nothing (alpha, tags, biases) begins somewhere, so that tests see it."""
+    random = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight += 0.1 * torch.randn(weight.shape, generator=random)
+
+
+def network(seed: int = 0, **changed: object) -> Lrm:
+    """An LRM of the smoke preset, changed as asked, its weights shaken."""
+    torch.manual_seed(seed)
+    preset: Preset = replace(smoke(), **changed)  # type: ignore[arg-type]
+    lrm = Lrm(preset)
+    shaken(lrm, seed)
+    return lrm.eval().requires_grad_(False)
+
+
+def views(preset: Preset, batch: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Noise in the place of pictures, and masks."""
+    random = torch.Generator().manual_seed(seed)
+    mask = (torch.rand(batch, 4, 1, preset.size, preset.size, generator=random) < 0.5).float()
+    return torch.rand(batch, 4, 3, preset.size, preset.size, generator=random) * mask, mask
+
+
+def key_of(lrm: Lrm, batch: int = 1, seed: int = 0) -> Key:
+    """A key from noise."""
+    cameras = loose_ring(torch.Generator().manual_seed(7), 0.3)[None][torch.zeros(batch, dtype=torch.long)]
+    key: Key = lrm(*views(lrm.preset, batch, seed), cameras)
+    return key
+
+
+def between(lrm: Lrm, seed: int = 3, **options: object) -> Lim:
+    """A LIM over it, shaken too, but for the head that is the LRM's."""
+    lim = Lim(lrm, **options)  # type: ignore[arg-type]
+    head = {name: value.clone() for name, value in lim.head.state_dict().items()}
+    shaken(lim, seed)
+    lim.head.load_state_dict(head)
+    return lim.eval().requires_grad_(False)
