@@ -31,7 +31,7 @@ class Card:
     """What a checkpoint says about itself.
 
     model    lrm, lim or lim-xyz
-    preset   name of its size; lim_blocks and alpha where they differ from the preset's own
+    preset   name of its size; lim_blocks where they differ from the preset's own
     recipe   the recipe that made it, as a dictionary
     step     steps taken
     scores   what it reached, by name
@@ -75,8 +75,14 @@ def write_whole(path: Path, data: bytes) -> None:
     """Under another name first, then moved into place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_bytes(data)
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # a name must not outlive, over a power cut, what it names
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read_card(path: Path) -> tuple[Card, str]:
@@ -88,7 +94,10 @@ def read_card(path: Path) -> tuple[Card, str]:
         raise BadWeights(f"{path}: cannot be read as safetensors ({error}). Give a checkpoint of LIM.") from error
     if header.get("format") != FORMAT:
         raise BadWeights(f"{path}: safetensors, but no checkpoint of LIM ({FORMAT}).")
-    return Card(**json.loads(header["card"])), header["sha256"]
+    try:
+        return Card(**json.loads(header["card"])), header["sha256"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadWeights(f"{path}: its header is not whole ({error!r}). Fetch it again.") from error
 
 
 def read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
@@ -118,6 +127,17 @@ def load_lim(path: Path, lrm: Lrm, lrm_sha256: str) -> Lim:
     lim = Lim(lrm, blocks=card.lim_blocks, twin=card.model == "lim-xyz")
     _fill(path, lim, read_tensors(path, sha256))
     return lim.eval().requires_grad_(False)
+
+
+def begin_from(path: Path, model: Lrm | Lim, models: tuple[str, ...]) -> None:
+    """Weights to train on from; a twin's tag that they lack, and LIM's head, which is the LRM's, keep their values."""
+    card, sha256 = read_card(path)
+    _expect(path, card, models, model.preset.name)
+    own = model.state_dict()
+    tag = {name: value for name, value in own.items() if name == "tag"}
+    head = {name: value for name, value in own.items() if isinstance(model, Lim) and name.startswith("head.")}
+    given = {name: value for name, value in read_tensors(path, sha256).items() if name != "tag" or tag}
+    _fill(path, model, tag | given | head)
 
 
 def _expect(path: Path, card: Card, models: tuple[str, ...], preset: str | None) -> None:

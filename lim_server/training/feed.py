@@ -138,4 +138,4 @@ def rate_at(step: int, steps: int, warmup: int, decay: int) -> float:
     if step < warmup:
         return (step + 1) / warmup
     left = steps - step
-    return 1.0 if left > decay else 0.5 - 0.5 * math.cos(math.pi * left / decay)
+    return 1.0 if left > decay or decay == 0 else 0.5 - 0.5 * math.cos(math.pi * left / decay)

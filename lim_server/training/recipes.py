@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from lim_server.models.presets import nano, tiny
+from lim_server.models.presets import nano, smoke, tiny
 from lim_server.training.data.scene import Shoot
 
 Model = Literal["lrm", "lim", "lim-xyz"]
@@ -17,7 +17,7 @@ class Recipe:
 
     model         lrm, lim, or lim-xyz (its twin); the LRM's twin shares the LRM's weights: a share of its samples,
                   `xyz`, are pictures of canonical coordinates (our decision: it halves the training)
-    preset        size of the model; lim_blocks and alpha may be replaced in it
+    preset        size of the model; lim_blocks, fewer of them, instead of its own
     steps, decay  how many, and over how many of the last the rate falls to nothing
     batch         samples of a step, over all processes
     clips, uses   how many clips are drawn at a time, and how often each of their frames (LRM) or they (LIM) are used
@@ -92,10 +92,33 @@ def tiny_xyz() -> Recipe:
 
 def smoke_lrm() -> Recipe:
     """A few steps of everything, for tests and for a first look at a new machine."""
-    return replace(nano_lrm(), name="smoke-lrm", steps=8, decay=2, batch=4, warmup=2, clips=2, uses=3, rays=8)
+    few = replace(nano_lrm(), name="smoke-lrm", preset="smoke", steps=8, decay=2, batch=4, warmup=2, clips=2, uses=3)
+    return replace(few, shoot=Shoot(smoke().size, count=96), rays=8)
+
+
+def smoke_lim() -> Recipe:
+    """The same for LIM."""
+    few = replace(nano_lim(), name="smoke-lim", preset="smoke", steps=8, decay=2, batch=4, warmup=2, clips=2, uses=6)
+    return replace(few, shoot=smoke_lrm().shoot)
+
+
+def smoke_xyz() -> Recipe:
+    """The same for its twin."""
+    return replace(smoke_lim(), name="smoke-xyz", model="lim-xyz", causal=0.0)
 
 
 RECIPES = {
     make().name: make
-    for make in (nano_lrm, nano_lim, nano_lim_direct, nano_xyz, tiny_lrm, tiny_lim, tiny_xyz, smoke_lrm)
+    for make in (
+        nano_lrm,
+        nano_lim,
+        nano_lim_direct,
+        nano_xyz,
+        tiny_lrm,
+        tiny_lim,
+        tiny_xyz,
+        smoke_lrm,
+        smoke_lim,
+        smoke_xyz,
+    )
 }

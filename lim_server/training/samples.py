@@ -17,7 +17,7 @@ from lim_server.render.volume import render
 from lim_server.training.feed import Block
 from lim_server.training.objective import LimObjective, LrmObjective, Prepared, views
 
-CLIPS, SIZE, STEPS, VIEW = 4, 96, 64, 0
+CLIPS, STEPS, VIEW = 4, 64, 0
 
 
 @torch.no_grad()
@@ -37,16 +37,16 @@ def _row(objective: LrmObjective | LimObjective, ready: Block | Prepared, clip: 
     for frame in range(3):
         colour, _ = views(scene, at, torch.full_like(at, frame), twin)
         row.append(colour[0, VIEW].permute(1, 2, 0))
-    cameras = scene.cameras[at]
+    cameras, size = scene.cameras[at], scene.colour.shape[-1]
     if isinstance(objective, LrmObjective):
         for xyz in (False, True):
             colour, mask = views(scene, at, torch.ones_like(at), torch.full_like(twin, xyz))
-            row.append(picture(objective.lrm.decoder, objective.lrm(colour, mask, cameras).planes, cameras, SIZE))
+            row.append(picture(objective.lrm.decoder, objective.lrm(colour, mask, cameras).planes, cameras, size))
         return row
     assert isinstance(ready, Prepared)
     planes = objective.between(ready, at)
     decoder = objective.frozen[0].decoder
-    return [*row, *(picture(decoder, p, cameras, SIZE) for p in (planes, ready.middle[at]))]
+    return [*row, *(picture(decoder, p, cameras, size) for p in (planes, ready.middle[at]))]
 
 
 def picture(decoder: Decoder, planes: Planes, cameras: Cameras, size: int) -> Float[Tensor, "size size 3"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from contextlib import nullcontext
@@ -10,8 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
@@ -19,14 +16,15 @@ from torch.nn.parallel import DistributedDataParallel
 from lim_server.models.lim import Lim
 from lim_server.models.lrm import Lrm
 from lim_server.models.presets import PRESETS
-from lim_server.models.weights import Card, load_lrm, read_card, read_tensors, save_weights, write_whole
+from lim_server.models.weights import Card, begin_from, load_lrm, save_weights
+from lim_server.training.checkpoints import read_checkpoint, write_checkpoint
 from lim_server.training.feed import Block, Feed, Source, make_block, rate_at
+from lim_server.training.interrupt import Interrupt
 from lim_server.training.log import Log
+from lim_server.training.memory import memory_for
 from lim_server.training.objective import LimObjective, LrmObjective, Prepared
 from lim_server.training.recipes import Recipe
 from lim_server.training.samples import draw_samples
-
-LAST_STEPS = "latest.safetensors"
 
 
 @dataclass(frozen=True)
@@ -51,15 +49,24 @@ class Job:
     keep_every: int = 200
 
 
-def train(job: Job) -> Path:
-    """Trains until the recipe's last step or the time is up; returns the weights' path."""
+class BadJob(ValueError):
+    """A training that cannot be started; the message says what of it does not fit."""
+
+
+def train(job: Job, interrupt: Interrupt | None = None) -> Path:
+    """Trains until the recipe's last step, the time is up or a signal came; returns the weights' path."""
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    if job.recipe.batch % world:
+        raise BadJob(
+            f"{job.recipe.name}: a batch of {job.recipe.batch} does not divide among {world} processes. Give a --batch "
+            f"that does, such as {max(1, round(job.recipe.batch / world)) * world}."
+        )
     device = torch.device(job.device if job.device != "cuda" else f"cuda:{os.environ.get('LOCAL_RANK', 0)}")
     if world > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     torch.manual_seed(job.recipe.seed)
     try:
-        return Run(job, rank, world, device).go()
+        return Run(job, rank, world, device, interrupt or Interrupt()).go()
     finally:
         if world > 1:
             dist.destroy_process_group()
@@ -68,8 +75,8 @@ def train(job: Job) -> Path:
 class Run:
     """One process of a training."""
 
-    def __init__(self, job: Job, rank: int, world: int, device: torch.device):
-        self.job, self.rank, self.world, self.device = job, rank, world, device
+    def __init__(self, job: Job, rank: int, world: int, device: torch.device, interrupt: Interrupt):
+        self.job, self.rank, self.world, self.device, self.interrupt = job, rank, world, device, interrupt
         recipe = job.recipe
         self.objective, self.model, self.lrm_sha256 = objective_of(job)
         self.objective.to(device)
@@ -84,9 +91,8 @@ class Run:
         batch = recipe.batch // world
         self.feed = Feed(recipe.clips, self.objective.samples(recipe.clips), batch, recipe.seed, rank, world)
         self.source = Source(job.clips, recipe.own if job.clips else 0.0)
-        self.step = 0
         self.held: tuple[int, Block | Prepared] | None = None
-        self._resume()
+        self.step = read_checkpoint(job.folder, self.model, self.optimizer, recipe, self.lrm_sha256)
 
     def go(self) -> Path:
         """To the last step, or until the time is up."""
@@ -95,9 +101,10 @@ class Run:
         making = 0.0
         while self.step < recipe.steps and not self._over(begun):
             before = time.monotonic()
-            ready = self._block()
-            making += time.monotonic() - before
-            parts = self._one(ready)
+            with memory_for(recipe, self.feed.batch, self.device):
+                ready = self._block()
+                making += time.monotonic() - before
+                parts = self._one(ready)
             self.step += 1
             if self.step % self.job.every == 0 or self.step == recipe.steps:
                 log.write(self.step, self._mean(parts), rate=self._rate(), feed=making, since=begun)
@@ -135,12 +142,15 @@ class Run:
         return self.held[1]
 
     def _over(self, begun: float) -> bool:
-        """All processes stop at the same step."""
-        over = torch.tensor(float(time.monotonic() - begun > 60 * self.job.minutes), device=self.device)
-        if self.world > 1 and self.step % 10 == 0:
-            dist.broadcast(over, 0)
-            return bool(over)
-        return bool(over) and self.world == 1
+        """Whether the time is up or a signal has come; all processes stop at the same step."""
+        over = self.interrupt.number > 0 or time.monotonic() - begun > 60 * self.job.minutes
+        if self.world == 1:
+            return over
+        if self.device.type == "cuda" and self.step % 10:  # asking would hold up steps that are as short as these
+            return False
+        any_over = torch.tensor(float(over), device=self.device)
+        dist.all_reduce(any_over, dist.ReduceOp.MAX)
+        return bool(any_over)
 
     def _mean(self, parts: dict[str, Tensor]) -> dict[str, float]:
         values = torch.stack([parts[name].float() for name in sorted(parts)])
@@ -149,16 +159,11 @@ class Run:
         return dict(zip(sorted(parts), (values / self.world).tolist(), strict=True))
 
     def keep(self) -> None:
-        """The checkpoint: all that the next step depends on, and the weights by themselves."""
+        """The checkpoint, and the weights by themselves."""
         if self.rank:
             return
-        tensors = {f"model.{name}": value.cpu().contiguous() for name, value in self.model.state_dict().items()}
-        state = self.optimizer.state_dict()["state"]
-        for index, held in state.items():
-            tensors |= {f"adam.{index}.{name}": value.cpu().contiguous() for name, value in held.items()}
-        header = {"step": str(self.step), "recipe": json.dumps(asdict(self.job.recipe)), "lrm": self.lrm_sha256}
-        write_whole(self.job.folder / LAST_STEPS, save(tensors, metadata=header))
         recipe = self.job.recipe
+        write_checkpoint(self.job.folder, self.model, self.optimizer, self.step, recipe, self.lrm_sha256)
         card = Card(recipe.model, recipe.preset, asdict(recipe), self.step, {}, self.lrm_sha256, recipe.lim_blocks)
         save_weights(self.weights(), self.model, card)
 
@@ -166,38 +171,19 @@ class Run:
         """Where the weights by themselves lie."""
         return self.job.folder / f"{self.job.recipe.name}.safetensors"
 
-    def _resume(self) -> None:
-        path = self.job.folder / LAST_STEPS
-        if not path.exists():
-            return
-        with safe_open(path, framework="pt") as file:
-            self.step = int(file.metadata()["step"])
-        tensors = load_file(path)
-        self.model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("adam."):
-                _, index, part = name.split(".", 2)
-                state.setdefault(int(index), {})[part] = value
-        self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
-
 
 def objective_of(job: Job) -> tuple[LrmObjective | LimObjective, nn.Module, str]:
     """What is trained, at its start, and the digest of the LRM under it."""
     recipe = job.recipe
     if recipe.model == "lrm":
         lrm = Lrm(PRESETS[recipe.preset]())
-        _begin(lrm, job.start)
+        if job.start is not None:
+            begin_from(job.start, lrm, ("lrm",))
         return LrmObjective(recipe, lrm), lrm, ""
     assert job.lrm is not None
     lrm, sha256 = load_lrm(job.lrm, recipe.preset)
     lim = Lim(lrm, blocks=recipe.lim_blocks, twin=recipe.model == "lim-xyz")
     lim.requires_grad_(True).head.requires_grad_(False)
-    _begin(lim, job.start)
+    if job.start is not None:
+        begin_from(job.start, lim, ("lim", "lim-xyz"))
     return LimObjective(recipe, lrm, lim), lim, sha256
-
-
-def _begin(model: nn.Module, start: Path | None) -> None:
-    """From weights that exist; what they lack (a twin's tag) keeps its own start."""
-    if start is not None:
-        model.load_state_dict(read_tensors(start, read_card(start)[1]), strict=False)

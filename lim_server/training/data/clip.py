@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float32, Int32, UInt8
@@ -45,7 +47,36 @@ def into_ball(frames: Float32[ndarray, "t n 3"]) -> Float32[ndarray, "t n 3"]:
     return ((frames - centre) * (REACH / max(float(radius), 1e-9))).astype(np.float32)
 
 
+class BadClip(ValueError):
+    """A file that is no clip; the message names it, what was found and what to do."""
+
+
+ARRAYS = {"faces": (np.int32, (-1, 3)), "colours": (np.uint8, (-1, 3, 3)), "frames": (np.float32, (-1, -1, 3))}
+FEWEST = 3
+"""Frames: two ends and one between."""
+
+
 def read_clip(path: Path) -> Clip:
-    """A clip that `lim clips` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return Clip(arrays["faces"], arrays["colours"], into_ball(arrays["frames"]))
+    """A clip that `lim clips` wrote; BadClip where it is none."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            faces, colours, frames = (arrays[name] for name in ARRAYS)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
+        raise BadClip(f"{path}: cannot be read as a clip ({error}). Make it anew with lim clips.") from error
+    if fault := _fault(faces, colours, frames):
+        raise BadClip(f"{path}: {fault}. Make it anew with lim clips, or take it out of the folder.")
+    return Clip(faces, colours, into_ball(frames))
+
+
+def _fault(faces: ndarray, colours: ndarray, frames: ndarray) -> str:
+    for value, (name, (kind, shape)) in zip((faces, colours, frames), ARRAYS.items(), strict=True):
+        fits = len(shape) == value.ndim and all(n in (-1, have) for n, have in zip(shape, value.shape, strict=True))
+        if value.dtype != kind or not fits:
+            return f"{name} is {value.dtype} {list(value.shape)}, wanted is {np.dtype(kind)} {list(shape)}"
+    if len(faces) == 0 or len(colours) != len(faces):
+        return f"{len(faces)} faces, colours for {len(colours)}"
+    if len(frames) < FEWEST:
+        return f"{len(frames)} frames, training takes {FEWEST} or more"
+    if faces.min() < 0 or faces.max() >= frames.shape[1]:
+        return f"faces name points {faces.min()} to {faces.max()}, there are {frames.shape[1]}"
+    return "" if np.isfinite(frames).all() else "points that are not finite"
