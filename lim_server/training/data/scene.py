@@ -99,7 +99,7 @@ def _views(
     home = frames[:1].expand(times * views, -1, -1) / 2 + 0.5
     there = seen.mask[..., None]
 
-    def picture(values: Float[Tensor, "v pixels 3"]) -> UInt8[Tensor, "t v 3 s s"]:
+    def picture(values: Float[Tensor, "n pixels 3"]) -> UInt8[Tensor, "t v 3 s s"]:
         whole = (values.clamp(0, 1) * there * 255).round().to(torch.uint8)
         return whole.mT.reshape(times, views, 3, size, size)
 

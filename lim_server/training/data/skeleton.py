@@ -53,15 +53,24 @@ def creature(random: Generator) -> Skeleton:
     soft, coat = random.uniform(0.0, 0.5) * (random.random() < 0.7), make_coat(random)
     upright = random.random() < 0.4
     long, wide = random.uniform(0.7, 1.2), random.uniform(0.16, 0.34)
-    form = Form(long, wide, wide * random.uniform(0.7, 1.3), _pick(random, 2.5, 6), _pick(random, 2, 5), _taper(random))
-    body = Bone(form, coat, -1, np.zeros(3), about_axis("x", 0 if upright else 90), 0, 0, _axis(random), 0.3)
+    form = Form(
+        long, wide, wide * random.uniform(0.7, 1.3), _pick(random, 2.5, 6.0), _pick(random, 2.0, 5.0), _taper(random)
+    )
+    body = Bone(form, coat, -1, np.zeros(3), about_axis("x", 0.0 if upright else 90.0), 0.0, 0.0, _axis(random), 0.3)
     bones = [body]
     size = random.uniform(0.14, 0.28)
     head = Form(
-        2 * size, size * random.uniform(0.7, 1.2), size, _pick(random, 2, 5), _pick(random, 2, 5), _taper(random)
+        2 * size,
+        size * random.uniform(0.7, 1.2),
+        size,
+        _pick(random, 2.0, 5.0),
+        _pick(random, 2.0, 5.0),
+        _taper(random),
     )
     lift = about_axis("x", random.uniform(-20, 20) if upright else random.uniform(-90, 0))
-    bones.append(Bone(head, _like(coat, random), 0, np.array([0, long * 0.93, 0]), lift, soft * 0.5, 45, _axis(random)))
+    bones.append(
+        Bone(head, _like(coat, random), 0, np.array([0, long * 0.93, 0]), lift, soft * 0.5, 45.0, _axis(random))
+    )
     for _ in range(random.integers(1, 4)):
         _pair(bones, random, soft, upright)
     if random.random() < 0.6:
@@ -90,12 +99,12 @@ def _limb(
 ) -> None:
     """A row of bones, each thinner than the one before; the first hangs on the root."""
     length, wide = random.uniform(0.55, 0.95) / count, random.uniform(0.07, 0.15)
-    flat, ends, section = random.uniform(0.6, 1.4), _pick(random, 2.5, 7), _pick(random, 2, 6)
+    flat, ends, section = random.uniform(0.6, 1.4), _pick(random, 2.5, 7.0), _pick(random, 2.0, 6.0)
     own, hinge, parent = make_coat(random), _axis(random), 0
     for k in range(count):
         form = Form(length * 1.12, wide, wide * flat, ends, section, random.uniform(0.6, 1.05))
         bend = turn if k == 0 else about_axis("x", random.uniform(-40, 40))
-        bones.append(Bone(form, coat or own, parent, at, bend, soft, 65, hinge, 0.1))
+        bones.append(Bone(form, coat or own, parent, at, bend, soft, 65.0, hinge, 0.1))
         parent, at, wide = len(bones) - 1, np.array([0, length, 0]), wide * random.uniform(0.65, 1.0)
 
 
@@ -103,20 +112,22 @@ def chain(random: Generator) -> Skeleton:
     """Fish, snakes and tentacles: a row of bones in one skin, perhaps with fins."""
     count, coat = random.integers(2, 6), make_coat(random)
     length, wide = 1.8 / count, random.uniform(0.1, 0.4)
-    deep, section = wide * random.uniform(0.4, 1.2), _pick(random, 2, 4)
+    deep, section = wide * random.uniform(0.4, 1.2), _pick(random, 2.0, 4.0)
     hinge, bones = _axis(random), []
     for k in range(count):
         girth = 0.5 + np.sin(np.pi * (k + 1) / (count + 1)) * random.uniform(0.5, 0.8)
-        form = Form(length * 1.3, wide * girth, deep * girth, _pick(random, 2, 4), section, random.uniform(0.7, 1.1))
+        form = Form(
+            length * 1.3, wide * girth, deep * girth, _pick(random, 2.0, 4.0), section, random.uniform(0.7, 1.1)
+        )
         at = np.array([0, length, 0]) if k else np.zeros(3)
-        bones.append(Bone(form, _like(coat, random), k - 1, at, np.eye(3), 0.5, 40 if k else 0, hinge, 0.3))
+        bones.append(Bone(form, _like(coat, random), k - 1, at, np.eye(3), 0.5, 40.0 if k else 0.0, hinge, 0.3))
     for _ in range(random.integers(0, 4)):
         root = int(random.integers(count))
         wide_fin = random.uniform(0.15, 0.35)
-        fin = Form(random.uniform(0.3, 0.6), wide_fin, 0.05, _pick(random, 2, 4), 2.5, random.uniform(0.4, 1.3))
+        fin = Form(random.uniform(0.3, 0.6), wide_fin, 0.05, _pick(random, 2.0, 4.0), 2.5, random.uniform(0.4, 1.3))
         turn = about_axis("y", random.uniform(0, 360)) @ about_axis("x", random.uniform(50, 120))
         bones.append(
-            Bone(fin, _like(coat, random), root, np.array([0, length * 0.5, 0]), turn, 0.3, 50, _axis(random), 0.3)
+            Bone(fin, _like(coat, random), root, np.array([0, length * 0.5, 0]), turn, 0.3, 50.0, _axis(random), 0.3)
         )
     return bones
 
@@ -130,8 +141,8 @@ def machine(random: Generator) -> Skeleton:
             random.uniform(0.35, 0.9),
             size[0],
             size[1],
-            _pick(random, 6, 14),
-            _pick(random, 2, 10),
+            _pick(random, 6.0, 14.0),
+            _pick(random, 2.0, 10.0),
             random.uniform(0.5, 1.1),
         )
         parent = -1 if k == 0 else int(random.integers(k))
@@ -141,7 +152,7 @@ def machine(random: Generator) -> Skeleton:
             across = random.uniform(-0.8, 0.8, 2) * [under.wide, under.deep]
             at = np.array([across[0], under.length * random.uniform(0.15, 1.0), across[1]])
         turn = np.eye(3) if k == 0 else any_turn(random)
-        bones.append(Bone(form, make_coat(random), parent, at, turn, 0.0, 75, _axis(random)))
+        bones.append(Bone(form, make_coat(random), parent, at, turn, 0.0, 75.0, _axis(random)))
     return bones
 
 
@@ -154,13 +165,13 @@ def soft_thing(random: Generator) -> Skeleton:
             random.uniform(0.6, 1.4),
             wide,
             wide * random.uniform(0.4, 1.2),
-            _pick(random, 2, 8),
-            _pick(random, 2, 8),
+            _pick(random, 2.0, 8.0),
+            _pick(random, 2.0, 8.0),
             _taper(random),
         )
         at = np.zeros(3) if k == 0 else np.array([0, bones[0].form.length * random.uniform(0.2, 0.9), 0])
         turn = np.eye(3) if k == 0 else any_turn(random)
-        bones.append(Bone(form, make_coat(random), 0 if k else -1, at, turn, 0.4, 40, _axis(random), 1.0))
+        bones.append(Bone(form, make_coat(random), 0 if k else -1, at, turn, 0.4, 40.0, _axis(random), 1.0))
     return bones
 
 
