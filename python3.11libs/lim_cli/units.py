@@ -31,7 +31,7 @@ def agreed(
     sizes so different that their units must be.
     """
     axes = _by_key("--up-axis", up_axis, keys, _parse_axis)
-    lengths = _by_key("--units", units, keys, _parse_unit)
+    lengths = _by_key("--units", units, keys, metres_of)
     said = [
         replace(source, up_axis=axis or source.up_axis, metres_per_unit=length or source.metres_per_unit)
         for source, axis, length in zip(sources, axes, lengths, strict=True)
@@ -118,7 +118,8 @@ def _parse_axis(option: str, text: str) -> UpAxis:
     return cast(UpAxis, text.upper())
 
 
-def _parse_unit(option: str, text: str) -> float:
+def metres_of(option: str, text: str) -> float:
+    """How many metres the unit is. Raises BadInput naming the option."""
     if text.lower() in METRES:
         return METRES[text.lower()]
     number = parse_frame(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,9 +67,10 @@ def _resolved(words: Sequence[str], keys: str | None, prim: str | None) -> tuple
 def frame_in_name(path: Path) -> float:
     """The frame number in a file's name: the last number that stands alone before the suffix (`scan.1001.obj`,
     `v002/scan_1009.ply`), or else the one that ends the name (`pose12.obj`). A minus counts after a dot, an
-    underscore or a space. Raises BadInput where there is none, or where it could be a version or a subframe.
+    underscore or a space. A folder has no suffix. Raises BadInput where there is none, or where it could be a version
+    or a subframe.
     """
-    stem = path.name[: -len(path.suffix)] if path.suffix else path.name
+    stem = path.name[: -len(path.suffix)] if path.suffix and not path.is_dir() else path.name
     alone = list(_ALONE.finditer(stem))
     if alone and len(alone[-1][0]) <= 15:
         last = alone[-1]
@@ -105,10 +106,11 @@ def _given(words: Sequence[str], keys: str | None, prim: str | None) -> tuple[li
             f"--keys {keys}: goes with one pattern (scan.####.obj) or one USD stage, but there are {len(words)} "
             f"words, the first {words[0]}. Name each file with its frame instead: FRAME=PATH."
         )
-    return [_of_word(word) for word in words], []
+    return [key_of(word) for word in words], []
 
 
-def _of_word(word: str) -> Key:
+def key_of(word: str, unsaid: Callable[[Path], float] = frame_in_name) -> Key:
+    """The key of a FRAME=PATH word, or of a path, whose frame `unsaid` tells. Raises BadInput."""
     pair = _frame_and_path(word)
     if pair:
         time, path = pair
@@ -118,7 +120,7 @@ def _of_word(word: str) -> Key:
     before, equals, _ = word.partition("=")
     if equals and "/" not in before and not Path(word).exists():
         raise BadInput(f"{word}: {before!r} is not a frame. Write FRAME=PATH, such as 1001=scan.obj or 12.5=b.ply.")
-    return Key(frame_in_name(Path(word)), Path(word))
+    return Key(unsaid(Path(word)), Path(word))
 
 
 def _frame_and_path(word: str) -> tuple[float, str] | None:
