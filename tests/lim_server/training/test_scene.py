@@ -99,7 +99,8 @@ def test_inside_is_where_the_mesh_goes_round(seed: int) -> None:
         told, found = scene.inside[time], winding(clip, time, scene.points[time]) > 0.5
         sure = (told - 0.5).abs() > 0.49  # the others are within a cell of the surface
         assert sure.any() and ((told > 0.5) == found)[sure].float().mean() > 0.95
-        assert told.min() >= 0 and told.max() <= 1 and (told > 0.9).any() and (told < 0.1).any()
+        assert told.min() >= 0 and told.max() < 1 + 1e-5  # between cells, rounded
+        assert (told > 0.9).any() and (told < 0.1).any()
 
 
 def test_places_are_in_the_box_and_as_many_as_asked() -> None:
