@@ -88,8 +88,8 @@ def _no_looks(one: Descriptors, other: Descriptors) -> NDArray[np.float64]:
     return 0 * every_look(one, other)
 
 
-def _no_links(source: Side, target: Side, device: str) -> coarse.Problem:
-    problem = whole_problem(source, target, device)
+def _no_links(*given: Any) -> coarse.Problem:
+    problem = whole_problem(*given)
     return replace(problem, grip=0 * problem.grip, held=0 * problem.held)
 
 

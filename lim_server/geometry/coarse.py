@@ -31,6 +31,10 @@ LEVER = 0.05
 ROUNDS = 3
 PIN = 50.0
 """How much harder a sample that stays at rest is held there than others are drawn."""
+MARK, MARKS = 0.1, 1.0
+"""How hard a landmark is drawn, and all together at most, where the whole source is drawn with 2."""
+STRAIN = 5.0
+"""What strain costs where there are landmarks, which can drag a wrong guess through the body to where they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +44,7 @@ class Problem:
     links, joints: nodes of two parts that touch or nearly do, and where; linked: which parts
     held, grip: share of the smaller part, and how firmly the link holds (1 where they touch)
     pinned: 1 for samples that stay at rest
+    marks, mark_weights, mark_goals: landmarks at rest, what carries them, and where they are on the target
     """
 
     rest: Float[Tensor, "n 3"]
@@ -58,6 +63,9 @@ class Problem:
     target_normals: Float[Tensor, "m 3"]
     target_share: Float[Tensor, " m"]
     unlike: Float[Tensor, "n m"]
+    marks: Float[Tensor, "g 3"]
+    mark_weights: Float[Tensor, "g k"]
+    mark_goals: Float[Tensor, "g 3"]
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,9 @@ class Guesses:
     def __init__(self, problem: Problem, turn: Float[Tensor, "h k 3 3"], place: Float[Tensor, "h k 3"]):
         self.problem, self.turn, self.place = problem, turn, place
         p = problem
-        self.arm = (p.weights[:, :, None] * (p.rest[:, None] - p.nodes)).reshape(len(p.rest), -1)
+        # the samples, and behind them the landmarks
+        self.weights, rest = torch.cat([p.weights, p.mark_weights]), torch.cat([p.rest, p.marks])
+        self.arm = (self.weights[:, :, None] * (rest[:, None] - p.nodes)).reshape(len(rest), -1)
         self.bones = p.nodes[p.edges[:, 1]] - p.nodes[p.edges[:, 0]]
         self.levers = p.joints - p.nodes[p.links[:, 0]], p.joints - p.nodes[p.links[:, 1]]
         self.per_edge = 1.0 / max(len(p.edges), 1)
@@ -115,7 +125,7 @@ class Guesses:
 
     def points(self) -> Float[Tensor, "h n 3"]:
         """The samples where the graph takes them."""
-        return self.problem.weights @ self.place + self._carried(self.turn)
+        return self._placed()[:, : len(self.problem.rest)]
 
     def normals(self) -> Float[Tensor, "h n 3"]:
         """The samples' directions, turned with the graph."""
@@ -139,9 +149,26 @@ class Guesses:
         here, there = cost.amin(2).clamp(max=12), cost.amin(1).clamp(max=12)
         away = 0.5 * ((self.points() - p.rest) / width).square().sum(-1)
         here = torch.where(p.pinned > 0, away.clamp(max=12), here)
-        return (p.share * here).sum(1) + (p.target_share * there).sum(1) + self._torn(width)
+        cost = (p.share * here).sum(1) + (p.target_share * there).sum(1) + self._torn(width)
+        return cost + self._missed(width) + STRAIN * self._strain() if len(p.marks) else cost
 
-    def _carried(self, turn: Float[Tensor, "h k 3 3"]) -> Float[Tensor, "h n 3"]:
+    def _missed(self, width: float) -> Float[Tensor, " h"]:
+        """What it costs to leave landmarks where they are not: the mean over them."""
+        off = self._placed()[:, len(self.problem.rest) :] - self.problem.mark_goals
+        return (0.5 * (off / width).square().sum(-1)).clamp(max=12).mean(1)
+
+    def _strain(self) -> Float[Tensor, " h"]:
+        """Mean over the graph's edges of how far each is from having only been turned, squared, in its length."""
+        a, b = self.problem.edges.T
+        turned = 0.5 * ((self.turn[:, a] + self.turn[:, b]) @ self.bones[..., None])[..., 0]
+        off = self.place[:, b] - self.place[:, a] - turned
+        length = torch.linalg.vector_norm(self.bones, dim=-1).clamp(min=1e-6)
+        return (torch.linalg.vector_norm(off, dim=-1) / length).square().clamp(max=1).mean(1)
+
+    def _placed(self) -> Float[Tensor, "h ng 3"]:
+        return self.weights @ self.place + self._carried(self.turn)
+
+    def _carried(self, turn: Float[Tensor, "h k 3 3"]) -> Float[Tensor, "h ng 3"]:
         return self.arm @ turn.transpose(2, 3).reshape(len(turn), -1, 3)
 
     def _torn(self, width: float) -> Float[Tensor, " h"]:
@@ -161,8 +188,8 @@ class Guesses:
         ]
         return ends[1] - ends[0]
 
-    def _match(self, now: _Now) -> tuple[Float[Tensor, "h n 1"], Float[Tensor, "h n 3"]]:
-        """Weight of every sample, and that times where it should be."""
+    def _match(self, now: _Now) -> tuple[Float[Tensor, "h ng 1"], Float[Tensor, "h ng 3"]]:
+        """Weight of every sample and landmark, and that times where it should be."""
         p, h = self.problem, len(self.place)
         root = now.facing.sqrt()
         x = torch.cat([self.points() / now.width, root * self.normals()], dim=-1)
@@ -174,22 +201,24 @@ class Guesses:
         one = torch.cat([p.target, torch.ones_like(p.target[:, :1])], dim=1).expand(h, -1, -1)
         got = 2 * u * (kernel @ (self.v * one))
         pin, free = (PIN * p.share * p.pinned)[:, None], (1 - p.pinned)[:, None]
-        return free * got[..., 3:] + pin, free * got[..., :3] + pin * p.rest
+        weight, goal = free * got[..., 3:] + pin, free * got[..., :3] + pin * p.rest
+        mark = torch.full_like(p.marks[:, :1], min(MARK, MARKS / max(len(p.marks), 1))).expand(h, -1, -1)
+        return torch.cat([weight, mark], dim=1), torch.cat([goal, mark * p.mark_goals], dim=1)
 
-    def _follow(self, weight: Float[Tensor, "h n 1"], goal: Float[Tensor, "h n 3"], now: _Now) -> None:
-        """The nodes, to where their samples should be (equation 9 of Sorkine and Alexa with a pull)."""
+    def _follow(self, weight: Float[Tensor, "h ng 1"], goal: Float[Tensor, "h ng 3"], now: _Now) -> None:
+        """The nodes, to where what they carry should be (equation 9 of Sorkine and Alexa with a pull)."""
         p, h = self.problem, len(self.place)
         a, b = p.edges.T
         one, other = p.links.T
         tear = (self._tear() ** 2).sum(-1, keepdim=True)
         tie = self.per_edge * now.stiff * now.link * p.grip[:, None] / (1 + tear / (SLACK * now.width) ** 2) ** 2
-        matrix = p.weights.T @ (weight * p.weights) + now.stiff * self.hold + self.ends.T @ (tie * self.ends)
+        matrix = self.weights.T @ (weight * self.weights) + now.stiff * self.hold + self.ends.T @ (tie * self.ends)
         factors = torch.linalg.cholesky(matrix + ANCHOR * torch.eye(len(p.nodes), device=p.rest.device))
         neighbour = (BEND * self.per_edge * now.stiff * (self.bones**2).sum(-1)[:, None])[..., None]
         follow = BEND * tie[..., None] * LEVER**2
         for _ in range(ROUNDS):
             turn = self.turn
-            right = p.weights.T @ (goal - weight * self._carried(turn)) + ANCHOR * self.place
+            right = self.weights.T @ (goal - weight * self._carried(turn)) + ANCHOR * self.place
             half = 0.5 * self.per_edge * now.stiff * ((turn[:, a] + turn[:, b]) @ self.bones[..., None])[..., 0]
             off = (turn[:, one] @ self.levers[0][..., None] - turn[:, other] @ self.levers[1][..., None])[..., 0]
             off = tie * off
@@ -198,7 +227,7 @@ class Guesses:
             self.place = torch.cholesky_solve(right, factors)
             grown = self.place[:, b] - self.place[:, a]
             outer = (self.per_edge * now.stiff * grown)[..., None] * self.bones[:, None]
-            lever = self.arm.T @ (goal - weight * (p.weights @ self.place))
+            lever = self.arm.T @ (goal - weight * (self.weights @ self.place))
             spin = lever.reshape(h, -1, 3, 3).transpose(2, 3)
             spin = spin.index_add(1, a, outer + neighbour * turn[:, b]).index_add(1, b, outer + neighbour * turn[:, a])
             spin = spin.index_add(1, one, follow * turn[:, other]).index_add(1, other, follow * turn[:, one])

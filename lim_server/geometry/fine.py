@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 from lim_server.geometry.arap import Rigidity, solve, solver
 from lim_server.geometry.closest import nearest_blend
 from lim_server.geometry.contacts import ties
+from lim_server.geometry.landmarks import Landmarks
 from lim_server.geometry.normals import face_normals, vertex_normals
 from lim_server.geometry.shape import Shape
 from lim_server.geometry.spread import Spread
@@ -29,6 +30,9 @@ FACING, PAINT, SMOOTH = 0.04, 0.4, 0.05
 MINE, THEIRS = 5000, 8000
 HEAVY = 1e3
 """A pinned point against the heaviest of the others: what is left of its way is set to nothing at the end."""
+
+MARK = 1e-3
+"""How hard a landmark is drawn, where the whole source is drawn with 2: about as hard as a patch ten times its own."""
 
 
 class Fine:
@@ -46,15 +50,18 @@ class Fine:
         target: Shape,
         start: Float[ndarray, "n 3"],
         trust: Float[ndarray, " n"],
+        landmarks: Landmarks,
         step: Callable[[str, int, int], None],
     ) -> Float[ndarray, "n 3"]:
         """Points of the source on the target, from a start that is roughly right; trust scales each point's pull.
 
-        Pinned points are not drawn, and end exactly at rest.
+        Pinned points are not drawn, and end exactly at rest. Landmarks draw what is around them.
         """
         there = Spread.of(target, THEIRS)
         colored = self.source.colors is not None and target.colors is not None
         goal = _Lifted(there, target.points, colored=colored)
+        around = MARK * landmarks.around(self.source) @ diags(1.0 - self.pinned)
+        drawn = np.asarray(around.sum(axis=0)).ravel()
         points, turned = start, self.rigid.fit(start)
         for i in range(STEPS):
             step("fine", i, STEPS)
@@ -68,8 +75,9 @@ class Fine:
             back, more = _normal_equations(carry, weight * (1.0 - carry @ self.pinned), to)
             matrix = matrix + back + self.stiff * self.rigid.laplacian + 1e-9 * eye(len(points))
             pins = HEAVY * matrix.diagonal().max() * self.pinned
-            factors = solver(matrix + diags(pins))
+            factors = solver(matrix + diags(pins + drawn))
             right = right + more + pins[:, None] * self.source.points
+            right = right + drawn[:, None] * points + around.T @ (landmarks.goals - landmarks.blend @ points)
             for _ in range(ROUNDS):
                 points = solve(factors, right + self.stiff * self.rigid.goal(turned) + 1e-9 * points)
                 turned = self.rigid.fit(points, turned, SMOOTH)

@@ -13,6 +13,9 @@ from torch import Tensor
 from lim_server.geometry.rotations import rotations
 from lim_server.geometry.transport import shares
 
+VAGUE = 0.01
+"""Places closer together than this (diagonals) say little of how something is turned."""
+
 
 def quarter_turns() -> Float[Tensor, "24 3 3"]:
     """The rotations of a cube; the first changes nothing."""
@@ -33,6 +36,15 @@ class Samples:
         """Only the first of them."""
         share = self.share[:count]
         return Samples(self.points[:count], self.normals[:count], share / share.sum())
+
+
+def laid(
+    x: Float[Tensor, "k 3"], y: Float[Tensor, "k 3"], turn: Float[Tensor, "3 3"]
+) -> tuple[Float[Tensor, "3 3"], Float[Tensor, 3]]:
+    """The rotation and shift that take x to y; what few places, or places on a line, leave open is as in `turn`."""
+    here, there = x.mean(0), y.mean(0)
+    turned = rotations((y - there).T @ (x - here) + VAGUE**2 * turn)
+    return turned, there - turned @ here
 
 
 def poses(

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from lim_server.geometry.choice import choose
 from lim_server.geometry.coarse import Problem, Schedule
-from lim_server.geometry.parts import MOST_PARTS, Parts, moves
-from lim_server.geometry.rigid import Samples, poses
+from lim_server.geometry.landmarks import Landmarks
+from lim_server.geometry.parts import MOST_PARTS, Moves, Parts, moves
+from lim_server.geometry.rigid import Samples, laid, poses
 from lim_server.geometry.rotations import rotations
 from lim_server.geometry.side import Side
 
@@ -24,6 +25,8 @@ FEW = 250
 APART, ALIKE, MOST_POSES, SAME = 35.0, 1.4, 3, 0.005
 DOUBT = 1.02
 """Where parts are many and alike, a free choice for each explains anything a little better."""
+MISSED = 0.02
+"""A part that leaves its landmarks this far (diagonals) is as bad as one that fits half a unit worse."""
 FAR = Schedule()
 NEAR = Schedule(width=(0.04, 0.012), stiff=(3.0, 0.6), facing=(1.0, 1.0), look=(2.0, 2.0))
 
@@ -39,7 +42,9 @@ class Start:
     doubt: float = 1.0
 
 
-def starts(problem: Problem, source: Side, target: Side, last: Float[ndarray, "n 3"] | None) -> list[Start]:
+def starts(
+    problem: Problem, source: Side, target: Side, last: Float[ndarray, "n 3"] | None, landmarks: Landmarks
+) -> list[Start]:
     """All starts for one keyframe; `last` are the source's points at the keyframe before."""
     turn, shift, cost = poses(_few(problem), _few_of_target(problem), problem.unlike[:FEW, :FEW])
     kept = _different(turn, cost)
@@ -55,7 +60,12 @@ def starts(problem: Problem, source: Side, target: Side, last: Float[ndarray, "n
         out.append(_as_last(problem, source, last))
     mine, theirs = (len(np.unique(side.cover.part[side.graph.nodes])) for side in (source, target))
     if 3 <= mine <= min(MOST_PARTS, 2 * theirs):
-        out += _part_by_part(problem, source, target, [(turn[i], shift[i]) for i in kept])
+        out += _part_by_part(problem, source, target, landmarks, [(turn[i], shift[i]) for i in kept])
+    if len(problem.marks):
+        turned, shifted = laid(problem.marks, problem.mark_goals, turn[kept[0]])
+        out.append(_whole("by landmarks", problem, turned, shifted))
+        wholes = [(turned, shifted), *((turn[i], shift[i]) for i in kept)]
+        out += [_marked_parts(problem, source, landmarks, *whole) for whole in wholes]
     return out
 
 
@@ -100,13 +110,47 @@ def _as_last(problem: Problem, source: Side, last: Float[ndarray, "n 3"]) -> Sta
     return Start("as before", turn.to(problem.rest), torch.as_tensor(points[graph.nodes]).to(problem.rest), NEAR)
 
 
+def _marked_parts(
+    problem: Problem, source: Side, landmarks: Landmarks, turn: Float[Tensor, "3 3"], shift: Float[Tensor, 3]
+) -> Start:
+    """Parts with landmarks as those say, the others as the whole."""
+    part = source.cover.part[source.graph.nodes]
+    turns, places = turn.repeat(len(part), 1, 1), problem.nodes @ turn.T + shift
+    for name in np.unique(landmarks.part):
+        mine, its = torch.as_tensor(part == name), torch.as_tensor(landmarks.part == name)
+        turned, shifted = laid(problem.marks[its], problem.mark_goals[its], turn)
+        turns[mine], places[mine] = turned, problem.nodes[mine] @ turned.T + shifted
+    return Start("parts by landmarks", turns, places, NEAR)
+
+
+def _told(moves: Moves, problem: Problem, landmarks: Landmarks, name: int) -> Moves:
+    """A part's candidates and the way its landmarks lie, each the dearer the farther it leaves those."""
+    its = torch.as_tensor(landmarks.part == name)
+    if not its.any():
+        return moves
+    marks, goals = problem.marks[its], problem.mark_goals[its]
+    turned, shifted = laid(marks, goals, torch.as_tensor(moves.turn[moves.cost.argmin()]).to(marks))
+    x, y, own_turn, own_shift = (t.cpu().double().numpy() for t in (marks, goals, turned, shifted))
+    turn, shift = np.concatenate([moves.turn, own_turn[None]]), np.concatenate([moves.shift, own_shift[None]])
+    off = np.einsum("cij,kj->cki", turn, x) + shift[:, None] - y
+    missed = np.minimum(0.5 * ((off / MISSED) ** 2).sum(axis=2), 12).mean(axis=1)
+    cost, goal = (np.append(values, values[moves.cost.argmin()]) for values in (moves.cost, moves.goal))
+    return Moves(turn, shift, cost + missed, goal)
+
+
 def _part_by_part(
-    problem: Problem, source: Side, target: Side, wholes: list[tuple[Float[Tensor, "3 3"], Float[Tensor, 3]]]
+    problem: Problem,
+    source: Side,
+    target: Side,
+    landmarks: Landmarks,
+    wholes: list[tuple[Float[Tensor, "3 3"], Float[Tensor, 3]]],
 ) -> list[Start]:
     """Every connected part laid on the target's as if rigid, once for each pose of the whole."""
     colored = source.cover.colors is not None and target.cover.colors is not None
     one, other = Parts.of(source.cover, colored=colored), Parts.of(target.cover, colored=colored)
     candidates = moves(one, other, str(problem.rest.device))
+    if len(problem.marks):
+        candidates = [_told(c, problem, landmarks, int(name)) for name, c in zip(one.names, candidates, strict=True)]
     part, nodes = source.cover.part[source.graph.nodes], source.cover.points[source.graph.nodes]
     out: list[Start] = []
     for turn, shift in wholes:

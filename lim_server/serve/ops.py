@@ -103,6 +103,10 @@ def track(task: dict[str, Any], shelf: Shelf, device: str, code: bytes, step: St
         if k.matched and len(k.mesh.points) != len(keyframes[0].mesh.points):
             text = f"{k.name}: {len(k.mesh.points)} points are not the source's {len(keyframes[0].mesh.points)}"
             raise TaskError("bad-input", text)
+    for k in keyframes[1:]:
+        marks, points = k.mesh.landmarks, len(keyframes[0].mesh.points)
+        if marks is not None and marks.size and not 0 <= marks[:, 0].min() <= marks[:, 0].max() < points:
+            raise TaskError("bad-input", f"{k.name}: a landmark is on none of the source's {points} points")
     times = [k.time for k in keyframes]
     if any(b <= a for a, b in pairwise(times)):
         raise TaskError("bad-input", f"keyframes are not in order of time: {times}")

@@ -21,6 +21,7 @@ from lim_server.geometry.assess import assess, lost
 from lim_server.geometry.coarse import Guesses, Problem
 from lim_server.geometry.descriptors import unlikeness
 from lim_server.geometry.fine import Fine
+from lim_server.geometry.landmarks import Landmarks
 from lim_server.geometry.shape import Frame
 from lim_server.geometry.side import Side
 from lim_server.geometry.snap import snap
@@ -98,9 +99,10 @@ class Tracker:
             points = mine.points + theirs.points.mean(axis=0) - mine.points.mean(axis=0)
             return self._result(points, np.zeros(len(points)), lost(theirs, points))
         before = None if last is None else mine.gather(self.frame.apply(last.points))
-        start = self._coarse(target, before, step)
+        landmarks = Landmarks.of(mine, key.mesh, self.frame)
+        start = self._coarse(target, before, landmarks, step)
         trust = self.source.trust_beside(target)[self.source.nearest[: len(mine.points)]]
-        points = snap(mine, theirs, self.fine.onto(theirs, start, trust, step))
+        points = snap(mine, theirs, self.fine.onto(theirs, start, trust, landmarks, step))
         return self._result(points, *assess(mine, theirs, points))
 
     def _result(self, points: Float[ndarray, "n 3"], confidence: Float[ndarray, " n"], quality: Quality) -> TrackedKey:
@@ -108,11 +110,13 @@ class Tracker:
         placed = np.where(shape.pinned[welded][:, None], self.rest, self.frame.undo(points[welded]))
         return TrackedKey(placed, confidence[welded].astype(np.float32), quality)
 
-    def _coarse(self, target: Side, before: Float[ndarray, "n 3"] | None, step: Step) -> Float[ndarray, "n 3"]:
+    def _coarse(
+        self, target: Side, before: Float[ndarray, "n 3"] | None, landmarks: Landmarks, step: Step
+    ) -> Float[ndarray, "n 3"]:
         """Roughly where every point goes: the cheapest of the guesses."""
-        problem = problem_of(self.source, target, self.device)
+        problem = problem_of(self.source, target, landmarks, self.device)
         step("starts", 0, 1)
-        begun = starts(problem, self.source, target, before)
+        begun = starts(problem, self.source, target, before, landmarks)
         guesses = Guesses(problem, torch.stack([s.turn for s in begun]), torch.stack([s.place for s in begun]))
         guesses.anneal([s.schedule for s in begun], STEPS, lambda i, n: step("coarse", i, n))
         cost = guesses.cost()
@@ -137,7 +141,7 @@ class Tracker:
         return Guesses(found.problem, again.turn, again.place)
 
 
-def problem_of(source: Side, target: Side, device: str) -> Problem:
+def problem_of(source: Side, target: Side, landmarks: Landmarks, device: str) -> Problem:
     """Both sides as tensors on the device."""
 
     def tensor(x: ndarray) -> torch.Tensor:
@@ -164,4 +168,7 @@ def problem_of(source: Side, target: Side, device: str) -> Problem:
         target_normals=tensor(target.normals),
         target_share=tensor(target_share / target_share.sum()),
         unlike=tensor(unlikeness(source.look, target.look)),
+        marks=tensor(landmarks.blend @ source.shape.points),
+        mark_weights=tensor((landmarks.blend @ graph.weights[: len(source.shape.points)]).toarray()),
+        mark_goals=tensor(landmarks.goals),
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from lim_cli.check import checked, sound
 from lim_cli.colors import main_texture, point_colors
 from lim_cli.errors import BadInput
 from lim_cli.frames import frame_text
+from lim_cli.landmarks import read_landmarks
 from lim_cli.readers import is_usd, known_format, read
 from lim_cli.readers.contents import some
 from lim_cli.units import agreed
@@ -38,6 +40,7 @@ def load_keyframes(
     prim: str | None = None,
     up_axis: str | None = None,
     units: str | None = None,
+    landmarks: Path | None = None,
 ) -> Loaded:
     """Read the keyframes that the words name.
 
@@ -46,6 +49,7 @@ def load_keyframes(
     prim     the part of every file to take: an object, node, solid or prim; None merges all, in order
     up_axis  what the files are in whatever they say, as in `units.agreed`
     units    likewise
+    landmarks  a file of places seen on the source and on later keyframes, as in `landmarks.read_landmarks`
 
     Raises BadInput for anything in words or files that a person must fix.
     """
@@ -54,6 +58,9 @@ def load_keyframes(
         with _named(key):
             known_format(key.path)
     sources = [_source(key, prim) for key in found]
+    if landmarks is not None:
+        marked = read_landmarks(landmarks, [key.time for key in found], [source.mesh for source in sources])
+        sources = [replace(source, mesh=mesh) for source, mesh in zip(sources, marked, strict=True)]
     alike, converted = agreed(found, sources, up_axis, units)
     # what tells how the source may bend says nothing in later keys, and must not change what they are called by
     meshes = [alike[0].mesh, *(replace(source.mesh, stiffness=None, pinned=None) for source in alike[1:])]

@@ -81,6 +81,14 @@ def track(
         float,
         typer.Option(help="Above 1 keeps the source's form, below 1 gives way; times its primvars:lim:stiffness."),
     ] = 1.0,
+    landmarks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            help='Places seen on the source and on a key, where the eye must help: {"1009": [[12, 340], '
+            "[[0.1, 1.6, 0], 77]]}, each a point's number or x, y, z.",
+        ),
+    ] = None,
     server: ServerOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -99,7 +107,7 @@ def track(
     with reporter(quiet=as_json) as report:
         with clock.of("read"):
             report.stage("reading keyframes")
-            loaded = load_keyframes(keyframes, keys=keys, prim=prim, up_axis=up_axis, units=units)
+            loaded = load_keyframes(keyframes, keys, prim, up_axis, units, landmarks)
             asked = shot_frames([k.time for k in loaded.keyframes], frames, hold)
             params = job_params(loaded, fps, method, velocities, texture_size)
             params |= {"quality": quality, "stiffness": checked_stiffness(stiffness)}

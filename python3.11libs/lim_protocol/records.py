@@ -108,7 +108,18 @@ def unpack_mesh(record: bytes | memoryview) -> Mesh:
             raise WireError("stiffness is not 0 or more everywhere")
     if mesh.pinned is not None:
         _require(arrays, "pinned", "u1", (len(mesh.points),))
+    if mesh.landmarks is not None or mesh.landmark_weights is not None:
+        _check_landmarks(arrays, len(mesh.points))
     return mesh
+
+
+def _check_landmarks(arrays: Mapping[str, NDArray[Any]], points: int) -> None:
+    _require(arrays, "landmarks", "i4", (None, 2, 3))
+    _require(arrays, "landmark_weights", "f4", arrays["landmarks"].shape)
+    weights = arrays["landmark_weights"]
+    if not ((weights >= 0) & (np.abs(weights.sum(axis=2, keepdims=True) - 1) < 1e-3)).all():
+        raise WireError("landmark_weights are not 0 or more with a sum of 1")
+    _require_index("landmarks", arrays["landmarks"][:, 1], points)
 
 
 def pack_frame(frame: Frame) -> bytearray:

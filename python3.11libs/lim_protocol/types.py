@@ -29,6 +29,9 @@ class Mesh:
                   for 1 everywhere. Of the source only
     pinned        uint8   [points]     1 for points that stay where the source has them at every time; None without.
                   Of the source only
+    landmarks     int32   [marks, 2, 3]  places on the source, and the same on this mesh, by three points each; None
+                  without. Of later keys only
+    landmark_weights  float32 [marks, 2, 3]  of which each place is the mean, with these weights; they sum to one
     """
 
     points: Float32
@@ -39,6 +42,8 @@ class Mesh:
     colors: UInt8 | None = None
     stiffness: Float32 | None = None
     pinned: UInt8 | None = None
+    landmarks: Int32 | None = None
+    landmark_weights: Float32 | None = None
 
     def triangles(self) -> Int32:
         """The faces as a fan of triangles each, int32 [triangles, 3], in the order of the faces."""

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,23 @@ def test_a_stage_says_what_stays_and_what_is_stiff(lim: Lim, tmp_path: Path) -> 
     assert 1e-4 < np.abs(after / before - 1).mean() < 0.02, "bent by little: what is as stiff can hardly"
 
 
+def test_landmarks_say_which_way_round(lim: Lim, tmp_path: Path) -> None:
+    there, back = (replace(tube(9, 8), colors=None) for _ in range(2))
+    write_obj(tmp_path / "1.obj", there)
+    write_obj(tmp_path / "9.obj", back)
+    # the same tube, taken to have turned by half a turn about its own length
+    opposite = [[ring * 8 + i, ring * 8 + (i + 4) % 8] for ring in (0, 4, 8) for i in (0, 2)]
+    (tmp_path / "marks.json").write_text(json.dumps({"9": opposite}))
+    words = ("1=1.obj", "9=9.obj", "--frames", "9", "--flat", "--json")
+    results = [lim("track", *words, "-o", "a.usd"), lim("track", *words, "-o", "b.usd", "--landmarks", "marks.json")]
+    assert [r.returncode for r in results] == [0, 0], results[1].stderr
+    assert not json.loads(results[1].stdout)["from_cache"], "another request"
+    as_it_is, turned = (Asset(tmp_path / name).points(9) for name in ("a.usd", "b.usd"))
+    assert np.abs(as_it_is - there.points).max() < 0.05
+    for mine, its in opposite:
+        assert np.linalg.norm(turned[mine] - back.points[its]) < 0.05
+
+
 def test_a_texture_of_ones_own(lim: Lim, tmp_path: Path) -> None:
     for frame, bend in ((1, 0.0), (5, 0.3)):
         write_obj(tmp_path / f"t.{frame}.obj", tube(bend=bend), st=True)
@@ -240,6 +258,10 @@ BAD: dict[str, tuple[list[str], str]] = {
     "method": (["1=a.obj", "5=b.obj", "--method", "magic"], r"--method: 'magic'"),
     "fps": (["1=a.obj", "5=b.obj", "--fps", "0"], "--fps: 0"),
     "stiffness": (["1=a.obj", "5=b.obj", "--stiffness", "-1"], r"--stiffness: -1\.0 is none.*above zero"),
+    "landmarks": (
+        ["1=a.obj", "5=b.obj", "--landmarks", "m.json"],
+        r"m\.json: frame 5, pair 2: the source has no point 99",
+    ),
     "server": (["1=a.obj", "5=b.obj", "--server", "nowhere"], "--server: 'nowhere' is no server"),
     "extension": (["1=a.obj", "5=b.obj", "-o", "out.abc"], r"out\.abc.*\.usd"),
     "no such folder": (["1=a.obj", "5=b.obj", "-o", "none/out.usd"], r"none"),
@@ -258,6 +280,7 @@ def test_bad_input_is_named_and_leaves_nothing(lim: Lim, tmp_path: Path, name: s
     (tmp_path / "nan.obj").write_text(tetra_obj().replace("v 1 0 0", "v nan 0 0"))
     (tmp_path / "index.obj").write_text(tetra_obj() + "f 1 2 99\n")
     (tmp_path / "skin.png").write_bytes(png([[[255, 0, 0]]]))
+    (tmp_path / "m.json").write_text('{"5": [[0, 0], [99, 0]]}')
     before = sorted(tmp_path.iterdir())
     words, message = BAD[name]
     result = lim("track", *words, *([] if "-o" in words else ["-o", "out.usd"]))

@@ -21,6 +21,8 @@ QUAD = Mesh(
     colors=np.arange(15, dtype=np.uint8).reshape(5, 3),
     stiffness=np.array([1, 0, 2.5, 1, 10], np.float32),
     pinned=np.array([0, 1, 0, 0, 1], np.uint8),
+    landmarks=np.array([[[9, 9, 9], [4, 4, 4]], [[0, 7, 2], [1, 2, 3]]], np.int32),
+    landmark_weights=np.array([[[1, 0, 0], [1, 0, 0]], [[0.5, 0.25, 0.25], [0, 1, 0]]], np.float32),
 )
 
 
@@ -37,7 +39,7 @@ def test_a_mesh_comes_back_as_it_went() -> None:
     assert equal(records.unpack_mesh(records.pack_mesh(bare)), bare)
 
 
-def test_a_mesh_without_stiffness_and_pins_is_called_as_before_there_were_any() -> None:
+def test_a_mesh_without_stiffness_pins_and_landmarks_is_called_as_before_there_were_any() -> None:
     bare = Mesh(QUAD.points, QUAD.face_counts, QUAD.face_indices)
     three = {name: getattr(QUAD, name) for name in ("points", "face_counts", "face_indices")}
     assert records.pack_mesh(bare) == records.pack(three)
@@ -84,6 +86,11 @@ BAD = {
     "st index too large": (changed(st_indices=QUAD.st_indices + 1), "st_indices points outside 0..2"),
     "stiffness too short": (changed(stiffness=np.ones(4, np.float32)), r"stiffness is f4 \[4\]"),
     "stiffness below zero": (changed(stiffness=-np.ones(5, np.float32)), "stiffness is not 0 or more"),
+    "landmarks off this mesh": (changed(landmarks=np.full((2, 2, 3), 5, np.int32)), "landmarks points outside 0..4"),
+    "landmarks without weights": (changed(landmark_weights=None), "mesh without landmark_weights"),
+    "weights without landmarks": (changed(landmarks=None), "mesh without landmarks"),
+    "weights of nothing": (changed(landmark_weights=np.zeros((2, 2, 3), np.float32)), "not 0 or more with a sum of 1"),
+    "weights NaN": (changed(landmark_weights=np.full((2, 2, 3), np.nan, np.float32)), "not 0 or more with a sum"),
     "stiffness NaN": (changed(stiffness=np.full(5, np.nan, np.float32)), "stiffness is not 0 or more"),
     "pins of another type": (changed(pinned=np.zeros(5, np.float32)), "pinned is f4"),
     "colours too few": (changed(colors=np.zeros((4, 3), np.uint8)), "colors is"),

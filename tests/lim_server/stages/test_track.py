@@ -55,6 +55,50 @@ def test_a_stiff_place_keeps_its_form(bent: dict[int, TrackedKey]) -> None:
     assert kept < 0.4 * usual
 
 
+def marked(source: Mesh, target: Mesh, truth: np.ndarray, points: np.ndarray) -> Mesh:
+    """The target with landmarks: points of the source, and the target's points nearest to where they truly are."""
+    there = [int(np.linalg.norm(target.points - truth[i], axis=1).argmin()) for i in points]
+    pairs = np.array([[[i] * 3, [j] * 3] for i, j in zip(points, there, strict=True)], np.int32)
+    return replace(target, landmarks=pairs, landmark_weights=np.tile(np.float32([1, 0, 0]), (len(pairs), 2, 1)))
+
+
+def test_landmarks_turn_a_head_that_looks_alike_from_all_sides() -> None:
+    source, target, truth = robot(0, 0, 3), robot(0, 130, 4), robot(0, 130, 3).points
+    diagonal, each = np.linalg.norm(np.ptp(source.points, axis=0)), len(source.points) // 4
+    corners = each + np.array([0, 3, 5, 6])
+    head = slice(each, 2 * each)
+    alone, helped = (tracked(source, key)[1] for key in (target, marked(source, target, truth, corners)))
+    off = [np.linalg.norm(key.points - truth, axis=1) / diagonal for key in (alone, helped)]
+    assert off[1].mean() < 0.005 and off[1][corners].max() < 0.01
+    assert off[0][head].mean() > 0.1, "without landmarks it is laid the wrong way round: try a harder one"
+
+
+def test_landmarks_in_the_middle_of_triangles_and_on_one_body() -> None:
+    """A limb that looks the same all around, turned about its length: nothing but the landmarks tells."""
+    source, target = limb(14, 10, 0.0), limb(17, 13, 0.0)
+    round_ = replace(source, points=source.points * np.float32([1, 1 / 0.6, 1]))
+    turned = replace(target, points=target.points * np.float32([1, 1 / 0.6, 1]))
+    turn, t = about((0, 0, 1), 90), round_.triangles()
+    places = t[[10, 43, 76, 108]]
+    goals = round_.points[places].mean(axis=1) @ turn.T
+    near = [int(np.linalg.norm(turned.points - p, axis=1).argmin()) for p in goals]
+    pairs = np.stack([places, np.repeat(near, 3).reshape(-1, 3)], axis=1).astype(np.int32)
+    weights = np.stack([np.full((4, 3), 1 / 3), np.tile([1.0, 0, 0], (4, 1))], axis=1).astype(np.float32)
+    key = tracked(round_, replace(turned, landmarks=pairs, landmark_weights=weights))[1]
+    off = np.linalg.norm(key.points - round_.points @ turn.T, axis=1) / np.linalg.norm(np.ptp(source.points, axis=0))
+    assert off.mean() < 0.03
+    assert key.quality.residual_p95 < 1e-3
+
+
+def test_pins_are_stronger_than_landmarks() -> None:
+    source, target = limb(14, 10, 0.0), limb(17, 13, 0.4)
+    base = source.points[:, 2] < -0.5
+    wrong = marked(source, target, source.points + np.float32([0, 0, 0.4]), np.flatnonzero(base)[:4])
+    assert np.array_equal(
+        tracked(replace(source, pinned=base.astype(np.uint8)), wrong)[1].points[base], source.points[base]
+    )
+
+
 def test_resumed_job_gives_the_same_bits() -> None:
     meshes = [limb(12, 9, 0.0), limb(14, 10, 0.4), limb(15, 9, 0.8)]
     whole = tracked(*meshes)
