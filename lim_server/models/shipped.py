@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
-import lim_server
 from lim_server.models.lim import Lim
 from lim_server.models.lrm import Lrm
-from lim_server.models.weights import load_lim, load_lrm
+from lim_server.models.weights import BadWeights, load_lim, load_lrm, read_card
+from lim_server.places import weights_folder
 
 PRESET = "nano"
-FOLDER = Path(lim_server.__path__[0]) / "weights"
+FOLDER = weights_folder()
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,3 +33,17 @@ def shipped(device: str) -> Models:
     lrm, sha256 = load_lrm(FOLDER / f"{PRESET}-lrm.safetensors", PRESET)
     lim, twin = (load_lim(FOLDER / f"{PRESET}-{name}.safetensors", lrm, sha256) for name in ("lim", "xyz"))
     return Models(lrm.to(device), lim.to(device), twin.to(device), sha256)
+
+
+def shipped_lrm_digest() -> str:
+    """Of the weights that `shipped_lrm` opens; BadWeights where there are none."""
+    path = FOLDER / f"{PRESET}-lrm.safetensors"
+    if not path.exists():
+        raise BadWeights(f"{path}: no such file. Start the server with LIM_WEIGHTS_DIR, a folder that has it.")
+    return read_card(path)[1]
+
+
+@cache
+def shipped_lrm(device: str) -> Lrm:
+    """The default preset's LRM alone; BadWeights where the file is damaged."""
+    return load_lrm(FOLDER / f"{PRESET}-lrm.safetensors", PRESET)[0].to(device)

@@ -10,12 +10,17 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from lim_protocol import records
 from lim_protocol.types import Keyframe, Mesh, TrackOptions
+from lim_protocol.views import Views, unpack_views
 from lim_protocol.wire import WireError
+from lim_server.models.shipped import PRESET, shipped_lrm, shipped_lrm_digest
+from lim_server.models.weights import BadWeights
 from lim_server.pipeline import Step, TrackJob
+from lim_server.reconstruct import Model, ReconstructJob, ViewedKey
 from lim_server.serve.store import Store
 
 METHODS = ("auto", "geometry")
 TEXTURE_MAX = 16384
+CELLS_MIN, CELLS_MAX = 16, 384
 SHOTS = 2
 """How many shots' motion a worker holds in memory: the one somebody scrubs through, and the one before."""
 
@@ -115,7 +120,35 @@ def track(task: dict[str, Any], shelf: Shelf, device: str, code: bytes, step: St
     return TrackJob(keyframes, options, device=device, code=code, memo=shelf, step=step)
 
 
-OPS: dict[str, Callable[[dict[str, Any], Shelf, str, bytes, Step], Job]] = {"track": track}
+def reconstruct(task: dict[str, Any], shelf: Shelf, device: str, code: bytes, step: Step) -> Job:
+    """The job of op 'reconstruct'. Raises TaskError 'bad-input' where the words do not fit, 'no-model' without one."""
+    keys, cells = task["params"].get("keys"), task["params"].get("cells")
+    if not isinstance(keys, list) or not len(keys) == len(task["inputs"]) == len(task["times"]) > 0:
+        raise TaskError("bad-input", "keys are not [[time, name], ...], one per input and per time")
+    if not isinstance(cells, int) or not CELLS_MIN <= cells <= CELLS_MAX:
+        raise TaskError("bad-input", f"cells is {cells!r}, not {CELLS_MIN} to {CELLS_MAX}")
+    viewed = []
+    for key, digest in zip(keys, task["inputs"]):
+        match key:
+            case [int() | float() as time, str() as name]:
+                viewed.append(ViewedKey(float(time), name, _views(shelf, digest, name), digest))
+            case _:
+                raise TaskError("bad-input", "a key is not [time, name]")
+    try:
+        model = Model(f"{PRESET}-lrm", shipped_lrm_digest(), lambda: shipped_lrm(device))
+    except BadWeights as error:
+        raise TaskError("no-model", str(error)) from None
+    return ReconstructJob(viewed, cells, model=model, code=code, memo=shelf, step=step)
+
+
+OPS: dict[str, Callable[[dict[str, Any], Shelf, str, bytes, Step], Job]] = {"track": track, "reconstruct": reconstruct}
+
+
+def _views(shelf: Shelf, digest: bytes, name: str) -> Views:
+    try:
+        return unpack_views(shelf.blob(digest))
+    except WireError as error:
+        raise TaskError("bad-input", f"key {name}: {error}") from None
 
 
 def _mesh(shelf: Shelf, digest: bytes, name: str) -> Mesh:

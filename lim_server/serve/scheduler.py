@@ -16,7 +16,7 @@ from lim_server.serve.store import Store
 from lim_server.serve.workers import Pool, Worker
 
 log = logging.getLogger(__name__)
-OPS = ("track",)
+OPS = ("track", "reconstruct")
 DEATHS = 2
 """Workers that may die over one run before it fails."""
 RETRY_AFTER = 2.0

@@ -26,6 +26,8 @@ import torch
 import zmq
 
 from lim_protocol.memory import keep_freed_memory
+from lim_server.geometry.isosurface import NoSurface
+from lim_server.models.weights import BadWeights
 from lim_server.serve import link
 from lim_server.serve.jobs import record_name, summary_name
 from lim_server.serve.ops import OPS, Hand, Job, Shelf, TaskError
@@ -98,6 +100,10 @@ class Worker:
             self.say("done", summary=None)
         except TaskError as error:
             self.say("failed", code=error.code, text=str(error), retryable=error.retryable)
+        except NoSurface as error:
+            self.say("failed", code="bad-input", text=str(error), retryable=False)
+        except BadWeights as error:
+            self.say("failed", code="no-model", text=str(error), retryable=False)
         except OSError as error:
             self.say("failed", code="cache-full", text=f"{self.store.root}: {error.strerror}", retryable=False)
         except Exception as error:

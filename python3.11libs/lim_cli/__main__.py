@@ -19,7 +19,7 @@ def main() -> None:
         import typer
     except ImportError:
         sys.exit("lim: the command line needs more than the bare package. Install it with: pip install 'lim[cli]'")
-    from lim_cli import assemble, bake, clips, farm, houdini, keys, server, track, verify
+    from lim_cli import assemble, bake, clips, farm, houdini, keys, reconstruct, server, track, verify
     from lim_protocol.memory import keep_freed_memory
 
     keep_freed_memory()
@@ -32,6 +32,7 @@ def main() -> None:
         rich_markup_mode=None,
     )
     app.command("track")(track.track)
+    app.command("reconstruct")(reconstruct.reconstruct)
     app.command("assemble")(assemble.assemble)
     app.command("verify")(verify.verify)
     app.command("bake")(bake.bake)

@@ -46,6 +46,14 @@ class Clock:
         self.spent.setdefault(name, time.perf_counter() - self.started)
 
 
+@dataclass(frozen=True)
+class MadeBy:
+    """The model that made the keyframes, and the digest of its weights; nothing where they are somebody's meshes."""
+
+    model: str = ""
+    weights_sha256: str = ""
+
+
 class Tracking:
     """From keyframes to a written asset.
 
@@ -53,6 +61,7 @@ class Tracking:
     source     the first one with its surroundings: what the asset is made of
     params     the job's
     notes      what the result tells besides
+    made_by    what the keyframes are from
     """
 
     def __init__(
@@ -64,9 +73,10 @@ class Tracking:
         clock: Clock,
         report: Reporter,
         notes: Sequence[str] = (),
+        made_by: MadeBy = MadeBy(),
     ):
         self.keyframes, self.source, self.shot, self.params = keyframes, source, shot, params
-        self.clock, self.report, self.notes = clock, report, notes
+        self.clock, self.report, self.notes, self.made_by = clock, report, notes, made_by
         self.server, self.files, self.wanted = "", list[Path](), shot.times
         self.summary: dict[str, Any] = {"method": "", "keys": [], "seconds": {}}
 
@@ -151,8 +161,8 @@ class Tracking:
         digests, summary = job.request.digests, job.summary or {}
         return Provenance(
             method=summary.get("method", ""),
-            model=summary.get("model", ""),
-            weights_sha256=summary.get("weights_sha256", ""),
+            model=summary.get("model") or self.made_by.model,
+            weights_sha256=summary.get("weights_sha256") or self.made_by.weights_sha256,
             request_sha256=self._request(out, digests),
             inputs=[(key.name, key.time, digest.hex()) for key, digest in zip(self.keyframes, digests)],
         )

@@ -119,10 +119,11 @@ class BlobAck(Message):
 class Submit(Message):
     """Client to server: do this. Idempotent: a known job is joined where it stands.
 
-    op          'track'
+    op          'track'; or 'reconstruct', whose record 0 says the model and whose record i + 1 is the Mesh of key i
     params      options of the op, plain values
     inputs      digests of blobs the server has
-    times       frames asked for; record 0 of the answer is the Surface, record i + 1 the Frame at times[i]
+    times       frames asked for; record 0 of the answer is the Surface, record i + 1 the Frame at times[i]. For
+                'reconstruct' the keys'
     first       first record the client lacks
     credit      records the server may send before it hears Credit
     priority    higher goes first
@@ -210,7 +211,7 @@ class Error(Message):
     """Server to client. With a job, that job has failed; without one, it answers a message it could not take.
 
     code       'version', 'malformed', 'unknown-op', 'bad-input', 'missing-blob', 'failed', 'poison',
-               'deadline', 'cache-full', 'not-allowed', 'no-session', 'no-worker'
+               'deadline', 'cache-full', 'not-allowed', 'no-session', 'no-worker', 'no-model'
     retryable  sending the job again may help
     """
 
