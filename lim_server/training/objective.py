@@ -96,12 +96,17 @@ class LimObjective(nn.Module):
 
     def _prepare(self, scene: Scene, clip: Tensor) -> Prepared:
         keys = {frame: self._key(scene, clip, frame, self.twin) for frame in range(FRAMES)}
-        rgb = {frame: self._key(scene, clip, frame, False) for frame in (0, LAST)} if self.twin else keys
-        seen = {frame: rgb[frame].images for frame in (0, LAST)}
+        seen = {frame: self._images_of(scene, clip, frame) if self.twin else keys[frame].images for frame in (0, LAST)}
         features = [torch.stack((a, b), 1) for a, b in zip(keys[0].features, keys[LAST].features, strict=True)]
         images = torch.stack((seen[0].values, seen[LAST].values), 1)
         dummy = Block(scene, clip)
         return Prepared(dummy, features, images, seen[0].places, keys[MIDDLE].planes, keys[LAST].planes)
+
+    def _images_of(self, scene: Scene, clip: Tensor, frame: int) -> Tokens:
+        """Image tokens of colours: what the twin sees of a key beside its canonical features."""
+        colour, mask = views(scene, clip, torch.full_like(clip, frame), torch.zeros_like(clip, dtype=torch.bool))
+        tokens: Tokens = self.frozen[0].encoder(colour, mask, scene.cameras[clip])
+        return tokens
 
     def _key(self, scene: Scene, clip: Tensor, frame: int, xyz: bool) -> Key:
         frames, flags = torch.full_like(clip, frame), torch.full_like(clip, xyz, dtype=torch.bool)

@@ -57,7 +57,7 @@ def nano_lrm() -> Recipe:
 
 def nano_lim() -> Recipe:
     """LIM over the nano LRM."""
-    return Recipe("nano-lim", "lim", "nano", 3000, 1000, 16, 8e-4, Shoot(nano().size), uses=4, field=0.5, causal=0.5)
+    return Recipe("nano-lim", "lim", "nano", 3000, 1000, 16, 8e-4, Shoot(nano().size), uses=8, field=0.5, causal=0.5)
 
 
 def nano_lim_direct() -> Recipe:
