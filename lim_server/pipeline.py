@@ -24,10 +24,12 @@ from numpy.typing import NDArray
 from lim_protocol import records
 from lim_protocol.types import Frame, Keyframe, Mesh, Quality, TrackOptions
 from lim_server.geometry.normals import VertexNormals
+from lim_server.models.shipped import shipped, shipped_digest
+from lim_server.stages.canonical import Canonical
 from lim_server.stages.motion import Motion
 from lim_server.stages.quality import point_residuals
 from lim_server.stages.texture import surface_of
-from lim_server.stages.track import TrackedKey, track_keys
+from lim_server.stages.track import Hints, TrackedKey, track_keys
 
 Step = Callable[[str, int, int], None]
 """Called with (what is being done, done, total) at least a few times a second; raises where the job is cancelled."""
@@ -112,9 +114,11 @@ class TrackJob:
     def summary(self) -> dict[str, Any]:
         """Seconds per stage and how well each keyframe was met."""
         keys = [
-            {"time": k.time, "name": k.name, **asdict(self.tracked[i].quality)} for i, k in enumerate(self.keyframes)
+            {"time": k.time, "name": k.name, "method": self.tracked[i].method, **asdict(self.tracked[i].quality)}
+            for i, k in enumerate(self.keyframes)
         ]
-        return {"seconds": dict(self.seconds.spent), "keys": keys, "method": "geometry"}
+        led = sum(self.tracked[i].method == "lim" for i in range(1, len(self.keyframes)))
+        return {"seconds": dict(self.seconds.spent), "keys": keys, "method": "lim" if led else "geometry"}
 
     def _surface(self) -> bytes | bytearray:
         """The record of what the source's surface gains; it is the same whatever frames are asked for."""
@@ -134,15 +138,24 @@ class TrackJob:
         known = {i: key for i, name in enumerate(names) if (key := _unpack_key(self.memo.get(name))) is not None}
         known |= {i: _matched(k, self.keyframes[0].mesh) for i, k in enumerate(self.keyframes) if k.matched}
         with self.seconds.of("track"):
-            for i, key in track_keys(self.keyframes, device=self.device, step=self.step, known=known):
+            hints, trusted = self._hints(), self.options.method == "lim"
+            for i, key in track_keys(
+                self.keyframes, device=self.device, step=self.step, known=known, hints=hints, trusted=trusted
+            ):
                 self.tracked[i] = key
                 if i not in known:
                     self.memo.put(names[i], _pack_key(key))
 
+    def _hints(self) -> Hints | None:
+        """What LIM tells of the keys, unless geometry alone is wanted or there are no weights."""
+        models = None if self.options.method == "geometry" else shipped(self.device)
+        return None if models is None else Canonical(models, self.keyframes, self.device).told
+
     @cached_property
     def _key_names(self) -> list[bytes]:
         """A tracked key depends on all keyframes and their times, and on nothing else of the job."""
-        whole = hashlib.sha256(self.code + b"tracked")
+        led = "" if self.options.method == "geometry" else self.options.method + shipped_digest()
+        whole = hashlib.sha256(self.code + b"tracked" + led.encode())
         for key in self.keyframes:
             digest = records.digest(records.pack_mesh(key.mesh))
             whole.update(np.float64(key.time).tobytes() + digest + bytes([key.matched]))
@@ -193,7 +206,8 @@ def _matched(key: Keyframe, source: Mesh) -> TrackedKey:
 
 
 def _pack_key(key: TrackedKey) -> bytearray:
-    return records.pack({"points": key.points, "confidence": key.confidence}, asdict(key.quality))
+    arrays = {"points": key.points, "confidence": key.confidence}
+    return records.pack(arrays, {**asdict(key.quality), "method": key.method})
 
 
 def _unpack_key(record: bytes | memoryview | None) -> TrackedKey | None:
@@ -201,4 +215,5 @@ def _unpack_key(record: bytes | memoryview | None) -> TrackedKey | None:
         return None
     arrays: Mapping[str, NDArray[Any]]
     arrays, values = records.unpack(record)
-    return TrackedKey(arrays["points"].copy(), arrays["confidence"].copy(), Quality(**values))
+    method = values.pop("method")
+    return TrackedKey(arrays["points"].copy(), arrays["confidence"].copy(), Quality(**values), method)

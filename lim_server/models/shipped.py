@@ -28,8 +28,10 @@ class Models:
 
 
 @cache
-def shipped(device: str) -> Models:
-    """The default preset's; BadWeights where the files are damaged."""
+def shipped(device: str) -> Models | None:
+    """The default preset's, None where one is not there; BadWeights where the files are damaged."""
+    if not all((FOLDER / f"{PRESET}-{name}.safetensors").exists() for name in ("lrm", "lim", "xyz")):
+        return None
     lrm, sha256 = load_lrm(FOLDER / f"{PRESET}-lrm.safetensors", PRESET)
     lim, twin = (load_lim(FOLDER / f"{PRESET}-{name}.safetensors", lrm, sha256) for name in ("lim", "xyz"))
     return Models(lrm.to(device), lim.to(device), twin.to(device), sha256)
@@ -47,3 +49,13 @@ def shipped_lrm_digest() -> str:
 def shipped_lrm(device: str) -> Lrm:
     """The default preset's LRM alone; BadWeights where the file is damaged."""
     return load_lrm(FOLDER / f"{PRESET}-lrm.safetensors", PRESET)[0].to(device)
+
+
+def shipped_digest() -> str:
+    """Of all weights that `shipped` opens: part of the name of what they lead to."""
+    return " ".join(read_card(path)[1] for path in sorted(FOLDER.glob(f"{PRESET}-*.safetensors")))
+
+
+def shipped_names() -> list[str]:
+    """For status: which models there are, without opening them."""
+    return sorted(path.stem for path in FOLDER.glob("*.safetensors"))

@@ -12,13 +12,13 @@ from lim_protocol import records
 from lim_protocol.types import Keyframe, Mesh, TrackOptions
 from lim_protocol.views import Views, unpack_views
 from lim_protocol.wire import WireError
-from lim_server.models.shipped import PRESET, shipped_lrm, shipped_lrm_digest
+from lim_server.models.shipped import PRESET, shipped_digest, shipped_lrm, shipped_lrm_digest
 from lim_server.models.weights import BadWeights
 from lim_server.pipeline import Step, TrackJob
 from lim_server.reconstruct import Model, ReconstructJob, ViewedKey
 from lim_server.serve.store import Store
 
-METHODS = ("auto", "geometry")
+METHODS = ("auto", "lim", "geometry")
 TEXTURE_MAX = 16384
 CELLS_MIN, CELLS_MAX = 16, 384
 SHOTS = 2
@@ -168,6 +168,8 @@ def _options(params: dict[str, Any], times: list[float]) -> TrackOptions:
         if name not in wanted or not isinstance(value, wanted[name]):
             raise TaskError("bad-input", f"option {name}={value!r} is not known here")
     options = TrackOptions(times=tuple(times), **params)
+    if options.method == "lim" and shipped_digest() == "":
+        raise TaskError("bad-input", "method lim: this server has no weights. Use auto or geometry")
     if options.method not in METHODS or not 16 <= options.texture_size <= TEXTURE_MAX or not options.fps > 0:
         raise TaskError("bad-input", "method, texture_size or fps out of range")
     if not (math.isfinite(options.stiffness) and options.stiffness > 0):

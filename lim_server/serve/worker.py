@@ -27,6 +27,7 @@ import zmq
 
 from lim_protocol.memory import keep_freed_memory
 from lim_server.geometry.isosurface import NoSurface
+from lim_server.models.shipped import shipped_names
 from lim_server.models.weights import BadWeights
 from lim_server.serve import link
 from lim_server.serve.jobs import record_name, summary_name
@@ -165,7 +166,7 @@ def device_report(device: str) -> dict[str, Any]:
     else:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         name, count = f"{os.cpu_count()} cores", 1
-    return {"device": device, "name": name, "count": count, "memory": memory, "models": ["geometry"]}
+    return {"device": device, "name": name, "count": count, "memory": memory, "models": ["geometry", *shipped_names()]}
 
 
 def main() -> None:

@@ -30,6 +30,9 @@ from lim_server.geometry.starts import Start, starts
 Step = Callable[[str, int, int], None]
 """Called with (what is being done, done, total) at least a few times a second; raises where the job is cancelled."""
 
+Hints = Callable[[Keyframe, Side, Side], Float[torch.Tensor, "n m"]]
+"""How much speaks against each match of the graphs' samples, told by something other than form and looks (LIM)."""
+
 STEPS = 16
 SECOND_LOOKS, WORTH = 3, 0.995
 NO_AREA = 1e-9
@@ -41,22 +44,31 @@ class TrackedKey:
 
     points      float32 [points, 3]  scene units
     confidence  float32 [points]     0 to 1
+    method      what the guess was led by that won: geometry alone, or lim
     """
 
     points: Float32[ndarray, "points 3"]
     confidence: Float32[ndarray, " points"]
     quality: Quality
+    method: str = "geometry"
 
 
 NO_KEYS: Mapping[int, TrackedKey] = {}
 
 
 def track_keys(
-    keyframes: Sequence[Keyframe], *, device: str, step: Step, known: Mapping[int, TrackedKey] = NO_KEYS
+    keyframes: Sequence[Keyframe],
+    *,
+    device: str,
+    step: Step,
+    known: Mapping[int, TrackedKey] = NO_KEYS,
+    hints: Hints | None = None,
+    trusted: bool = False,
 ) -> Iterator[tuple[int, TrackedKey]]:
     """(index, result) of every keyframe as soon as it is solved; keyframes are sorted, the first is the source.
 
     `known` are results of a former attempt: taken as they are, and the rest comes out as if there had been none.
+    `hints` lead a second set of guesses; where they are `trusted` there is no other.
     """
     source = keyframes[0]
     count = len(source.mesh.points)
@@ -67,7 +79,7 @@ def track_keys(
         if i in known:
             last = known[i]
         else:
-            tracker = tracker or Tracker(source, device=device)
+            tracker = tracker or Tracker(source, device=device, hints=hints, trusted=trusted)
             name = keyframes[i].name
 
             def tell(text: str, done: int, total: int, name: str = name) -> None:
@@ -80,8 +92,8 @@ def track_keys(
 class Tracker:
     """What is made of the source once and serves every keyframe."""
 
-    def __init__(self, source: Keyframe, *, device: str):
-        self.device = device
+    def __init__(self, source: Keyframe, *, device: str, hints: Hints | None = None, trusted: bool = False):
+        self.device, self.hints, self.trusted = device, hints, trusted
         self.frame = Frame.of(source.mesh.points)
         self.source, self.rest = Side.of(source.mesh, self.frame), source.mesh.points
 
@@ -100,10 +112,10 @@ class Tracker:
             return self._result(points, np.zeros(len(points)), lost(theirs, points))
         before = None if last is None else mine.gather(self.frame.apply(last.points))
         landmarks = Landmarks.of(mine, key.mesh, self.frame)
-        start = self._coarse(target, before, landmarks, step)
+        found = self._coarse(key, target, before, landmarks, step)
         trust = self.source.trust_beside(target)[self.source.nearest[: len(mine.points)]]
-        points = snap(mine, theirs, self.fine.onto(theirs, start, trust, landmarks, step))
-        return self._result(points, *assess(mine, theirs, points))
+        points = snap(mine, theirs, self.fine.onto(theirs, found.carried(self.source), trust, landmarks, step))
+        return replace(self._result(points, *assess(mine, theirs, points)), method=found.method)
 
     def _result(self, points: Float[ndarray, "n 3"], confidence: Float[ndarray, " n"], quality: Quality) -> TrackedKey:
         shape, welded = self.source.shape, self.source.shape.welded
@@ -111,34 +123,68 @@ class Tracker:
         return TrackedKey(placed, confidence[welded].astype(np.float32), quality)
 
     def _coarse(
-        self, target: Side, before: Float[ndarray, "n 3"] | None, landmarks: Landmarks, step: Step
-    ) -> Float[ndarray, "n 3"]:
+        self, key: Keyframe, target: Side, before: Float[ndarray, "n 3"] | None, landmarks: Landmarks, step: Step
+    ) -> Found:
         """Roughly where every point goes: the cheapest of the guesses."""
         problem = problem_of(self.source, target, landmarks, self.device)
         step("starts", 0, 1)
         begun = starts(problem, self.source, target, before, landmarks)
-        guesses = Guesses(problem, torch.stack([s.turn for s in begun]), torch.stack([s.place for s in begun]))
-        guesses.anneal([s.schedule for s in begun], STEPS, lambda i, n: step("coarse", i, n))
-        cost = guesses.cost()
-        best = int((cost * cost.new_tensor([s.doubt for s in begun])).argmin())
-        found, least = guesses.only(best), float(cost[best])
+        told = [] if self.hints is None else [self.hints(key, self.source, target)]
+        led: list[torch.Tensor | None] = [*told] if told and self.trusted else [None, *told]
+        best = min((_cheapest(problem, begun, hint, step) for hint in led), key=lambda found: found.counts)
         for _ in range(SECOND_LOOKS):
-            again = self._second_look(target, found, begun[best], step)
-            if again is None or float(again.cost()) > WORTH * least:
+            again = self._second_look(target, best, step)
+            if again is None or again.cost > WORTH * best.cost:
                 break
-            found, least = again, float(again.cost())
-        turn, place = found.turn[0].double().cpu().numpy(), found.place[0].double().cpu().numpy()
-        return self.source.carried(turn, place)
+            best = again
+        return best
 
-    def _second_look(self, target: Side, found: Guesses, start: Start, step: Step) -> Guesses | None:
+    def _second_look(self, target: Side, first: Found, step: Step) -> Found | None:
         """The same start again, with what a first guess is sure of speaking for the rest."""
-        told = told_by_anchors(found, self.source, target)
+        told = told_by_anchors(first.guess, self.source, target)
         if told is None:
             return None
-        problem = replace(found.problem, unlike=found.problem.unlike + told)
-        again = Guesses(problem, start.turn[None], start.place[None])
-        again.anneal([start.schedule], STEPS, lambda i, n: step("second look", i, n))
-        return Guesses(found.problem, again.turn, again.place)
+        both = told if first.hint is None else told + first.hint
+        again = _cheapest(first.guess.problem, [first.start], both, step, "second look")
+        return replace(again, hint=first.hint)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A guess, what it costs, where it started, and the hint that led it."""
+
+    guess: Guesses
+    cost: float
+    start: Start
+    hint: Float[torch.Tensor, "n m"] | None
+
+    @property
+    def counts(self) -> float:
+        """The cost, with its start's doubt."""
+        return self.cost * self.start.doubt
+
+    @property
+    def method(self) -> str:
+        """What led it."""
+        return "geometry" if self.hint is None else "lim"
+
+    def carried(self, source: Side) -> Float[ndarray, "n 3"]:
+        """The source's points."""
+        turn, place = self.guess.turn[0].double().cpu().numpy(), self.guess.place[0].double().cpu().numpy()
+        return source.carried(turn, place)
+
+
+def _cheapest(
+    problem: Problem, begun: list[Start], hint: Float[torch.Tensor, "n m"] | None, step: Step, name: str = "coarse"
+) -> Found:
+    """All starts annealed, led by a hint where there is one; judged without it."""
+    led = problem if hint is None else replace(problem, unlike=problem.unlike + hint)
+    guesses = Guesses(led, torch.stack([s.turn for s in begun]), torch.stack([s.place for s in begun]))
+    guesses.anneal([s.schedule for s in begun], STEPS, lambda i, n: step(name, i, n))
+    judged = Guesses(problem, guesses.turn, guesses.place)
+    cost = judged.cost()
+    best = int((cost * cost.new_tensor([s.doubt for s in begun])).argmin())
+    return Found(judged.only(best), float(cost[best]), begun[best], hint)
 
 
 def problem_of(source: Side, target: Side, landmarks: Landmarks, device: str) -> Problem:

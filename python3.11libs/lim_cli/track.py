@@ -44,7 +44,7 @@ def track(
         str | None, typer.Option(help="The key frames of a pattern or a USD stage: 1001,1009 or 1001-1033x8.")
     ] = None,
     fps: Annotated[float, typer.Option(help="Frames per second.")] = 24.0,
-    method: Annotated[str, typer.Option(help="auto, or geometry: by shape and colour alone.")] = "auto",
+    method: Annotated[str, typer.Option(help="auto, lim, or geometry: by shape and colour alone.")] = "auto",
     texture: Annotated[
         Path | None, typer.Option(metavar="IMAGE", help="Base colour, in place of the source's own.")
     ] = None,
@@ -124,8 +124,8 @@ def track(
 
 def job_params(loaded: Loaded, fps: float, method: str, velocities: bool, texture_size: int) -> dict[str, Any]:
     """What the server is told besides the meshes. Raises BadInput."""
-    if method not in ("auto", "geometry"):
-        raise BadInput(f"--method: '{method}' is none. Use auto or geometry.")
+    if method not in ("auto", "lim", "geometry"):
+        raise BadInput(f"--method: '{method}' is none. Use auto, lim or geometry.")
     if not (math.isfinite(fps) and fps > 0):
         raise BadInput(f"--fps: {fps} is no rate. Use a number above zero.")
     if not 16 <= texture_size <= 16384:

@@ -12,7 +12,7 @@ Float32 = NDArray[np.float32]
 Int32 = NDArray[np.int32]
 UInt8 = NDArray[np.uint8]
 
-Method = Literal["auto", "geometry"]
+Method = Literal["auto", "lim", "geometry"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +136,7 @@ class TrackOptions:
 
     times         frames to return, sorted, each within the keyframes' range
     fps           frames per second: turns frames into seconds for velocities
-    method        'geometry' tracks by shape and colour alone; 'auto' takes the best method the server has
+    method        'geometry' tracks by shape and colour alone, 'lim' is led by LIM; 'auto' tries both for each key
     velocities    send velocities and accelerations with each frame
     quality       send residuals and confidence with each frame
     unwrap        make texture coordinates and, where a key has colours, bake a texture for a source without them
