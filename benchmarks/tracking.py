@@ -60,10 +60,10 @@ def _mesh(data: dict[str, NDArray], name: str) -> Mesh:
     return Mesh(data[f"{name}_points"], np.full(len(faces), 3, np.int32), faces.ravel(), colors=data[f"{name}_colors"])
 
 
-def _row(task: Task) -> tuple[float, float, float, float]:
+def errors(task: Task, hints: track.Hints | None = None, *, trusted: bool = False) -> tuple[float, float, float, float]:
     """Mean error and share within one percent, both in percent, triangles turned over in percent, seconds."""
     start = time.perf_counter()
-    found = dict(track.track_keys(task.keyframes, device="cpu", step=lambda *_: None))
+    found = dict(track.track_keys(task.keyframes, device="cpu", step=lambda *_: None, hints=hints, trusted=trusted))
     seconds = time.perf_counter() - start
     moved = np.stack([found[i + 1].points for i in range(len(task.truth))])
     error = np.linalg.norm(moved - task.truth, axis=2)
@@ -119,7 +119,7 @@ WITHOUT: dict[str, tuple[Any, str, Any]] = {
 
 
 def _table(tasks: list[Task], label: str) -> list[str]:
-    rows = [(task.gap, *_row(task)) for task in tasks]
+    rows = [(task.gap, *errors(task)) for task in tasks]
     out = []
     for gap in CLASSES:
         of = np.array([r[1:] for r in rows if r[0] == gap])
