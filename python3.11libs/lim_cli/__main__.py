@@ -19,7 +19,7 @@ def main() -> None:
         import typer
     except ImportError:
         sys.exit("lim: the command line needs more than the bare package. Install it with: pip install 'lim[cli]'")
-    from lim_cli import assemble, bake, clips, farm, houdini, keys, reconstruct, server, track, verify
+    from lim_cli import assemble, bake, clips, farm, houdini, keys, models, reconstruct, server, track, verify
     from lim_protocol.memory import keep_freed_memory
 
     keep_freed_memory()
@@ -37,6 +37,8 @@ def main() -> None:
     app.command("verify")(verify.verify)
     app.command("bake")(bake.bake)
     app.command("clips")(clips.clips)
+    app.command("train", context_settings=models.AS_THEY_ARE)(models.train)
+    app.command("eval", context_settings=models.AS_THEY_ARE)(models.evaluate)
     app.command("serve")(server.serve)
     app.command("status")(server.status)
     app.command("stop")(server.stop)
