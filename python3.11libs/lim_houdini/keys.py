@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import hou
 import numpy as np
 
+from lim_cli.landmarks import read_landmarks
 from lim_houdini.errors import Refused
 from lim_houdini.geometry import counts, fingerprint, read_ids, read_mesh, topology
 from lim_houdini.settings import KeySettings, listed
@@ -48,7 +50,7 @@ class Keys:
 
 
 def read_keys(node: hou.SopNode, settings: KeySettings, tick: Tick) -> Keys:
-    """Cook the inputs at every key frame. Raises Refused, or what `tick` raises."""
+    """Cook the inputs at every key frame. Raises Refused, BadInput for landmarks, or what `tick` raises."""
     times = key_times(node, settings, tick)
     if len(times) < 2:
         found = ", ".join(f"{time:g}" for time in times) or "none"
@@ -74,6 +76,8 @@ def read_keys(node: hou.SopNode, settings: KeySettings, tick: Tick) -> Keys:
     if node.input(SOURCE) is not None:
         prints.append(prints.pop(1))
     _without_normals(source)
+    if settings.landmarks.path:
+        meshes = read_landmarks(Path(settings.landmarks.path), times, meshes)
     packed = [records.pack_mesh(mesh) for mesh in meshes]
     digests = [records.digest(record) for record in packed]
     return Keys(settings, times, packed, digests, prints, meshes[0], source, matched)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import hou
 
@@ -12,6 +13,19 @@ from lim_houdini.errors import Refused
 from lim_houdini.geometry import Holding
 
 MOST_KEYS = 1000
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """A landmarks file, none where the path is empty. `changed` differs once it was written again."""
+
+    path: str
+    changed: int
+
+    @classmethod
+    def of(cls, path: str) -> Landmarks:
+        """As it is now."""
+        return cls(path, Path(path).stat().st_mtime_ns if path and Path(path).exists() else 0)
 
 
 @dataclass(frozen=True)
@@ -27,6 +41,7 @@ class KeySettings:
     colors: bool
     ids: str
     holding: Holding
+    landmarks: Landmarks
 
     @classmethod
     def of(cls, node: hou.SopNode) -> KeySettings:
@@ -34,7 +49,8 @@ class KeySettings:
         start, end, step = numbers(node, "keyrange")
         mode, listed, uv, ids = (text(node, name) for name in ("keymode", "keylist", "uvattr", "ptidattr"))
         holding = Holding(*(text(node, name).strip() for name in ("stiffnessattr", "pinattr", "pingroup")))
-        return cls(mode, start, end, step, listed, uv, number(node, "usecolor") != 0, ids, holding)
+        landmarks = Landmarks.of(text(node, "landmarks").strip())
+        return cls(mode, start, end, step, listed, uv, number(node, "usecolor") != 0, ids, holding, landmarks)
 
     def frames(self) -> list[float]:
         """The frames of a range or a list. Raises Refused."""

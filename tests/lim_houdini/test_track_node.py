@@ -193,6 +193,23 @@ def test_pins_and_stiffness_of_the_source(track: hou.SopNode) -> None:
     assert np.array_equal(at(track, 9), stiff), "the parameter multiplies what the attribute says"
 
 
+def test_landmarks_of_a_file(server: Server, tmp_path: Path) -> None:
+    """A tube that looks alike all around: the file says that it has turned by half a turn."""
+    half = {ring * 8 + i: ring * 8 + (i + 4) % 8 for ring in (0, 3, 5) for i in (0, 2)}
+    still = tube(6, 8)
+    track = make_track("/obj/geo1/track1", poses(plain(still), plain(still)), server)
+    track.parm("usecolor").set(0)
+    track.parm("landmarks").set(str(tmp_path / "marks.json"))
+    with pytest.raises(hou.OperationFailed, match=r"marks\.json: No such file"):
+        at(track, 9)
+    (tmp_path / "marks.json").write_text('{"9": [[0, 48]]}')
+    with pytest.raises(hou.OperationFailed, match=r"frame 9, pair 1: the keyframe has no point 48"):
+        at(track, 9)
+    (tmp_path / "marks.json").write_text(json.dumps({"9": list(map(list, half.items()))}))
+    turned = at(track, 9)
+    assert np.linalg.norm(turned[list(half)] - still.points[list(half.values())], axis=1).max() < 0.05
+
+
 def test_pins_stay_in_keys_that_are_matched_by_id_too(track: hou.SopNode) -> None:
     bent = tube(6, 8, bend=0.7, shift=0.2)
     inputs = with_ids(FIRST, bent)
