@@ -15,14 +15,13 @@ from lim_server.evaluation.heldout import TEST, VALIDATION, HeldOut, held_out, n
 from lim_server.evaluation.lpips import Lpips
 from lim_server.evaluation.methods import Method, keys_of, methods
 from lim_server.evaluation.picture import Pictures
-from lim_server.evaluation.scores import SWEPT, Scores, best_biases, scores, swept
+from lim_server.evaluation.scores import Scores, best_biases, scores, scores_as_trained, swept
 from lim_server.evaluation.tracking import answers_of, canonical_errors, matching, tracking_errors
 from lim_server.models.lim import Lim
 from lim_server.models.lrm import Lrm
 from lim_server.training.feed import Source
 
 Value = TypeVar("Value")
-AS_TRAINED = dict.fromkeys(SWEPT, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +99,7 @@ def _judge(job: Job, rows: Mapping[str, Method], rays: Rays, held: HeldOut, resu
         decoded = decode(job.lrm.decoder, row(keys), rays)
         shown[name] = decoded.picture(result.bias[name]["PSNR"])[0]
         _add(result.best, {name: scores(held, decoded, result.bias[name], job.lpips)})
-        _add(result.as_trained, {name: scores(held, decoded, AS_TRAINED, job.lpips)})
+        _add(result.as_trained, {name: scores_as_trained(held, decoded)})
     pictures.add(held, shown)
 
 

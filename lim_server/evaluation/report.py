@@ -64,7 +64,7 @@ def as_markdown(result: Result, made: Made, seeds: Mapping[str, Sequence[str]], 
         "## The same by motion from key to key\n",
         _motion_table(result),
         "## The same with the density threshold as trained\n",
-        _table(result, result.as_trained, made.lpips, GAPS[:3]),
+        _table(result, result.as_trained, made.lpips, SWEPT),
         "## Matching with canonical coordinates\n",
         _tracking_words(result),
         _tracking_table(result, result.tracking),
@@ -101,7 +101,7 @@ def _threshold_words(result: Result, made: Made) -> str:
 
 
 def _table(result: Result, scores: Mapping[str, list[Scores]], lpips: str, gaps: Sequence[str] = GAPS) -> str:
-    columns = [name for name in METRICS if name != TIED or TIED in gaps]
+    columns = METRICS if TIED in gaps else SWEPT
     head = ["method", *columns, *(f"gap closed, {name}" for name in gaps)]
     if TIED in gaps:
         head.append("bias for " + " / ".join(SWEPT))
@@ -179,6 +179,7 @@ def _gap(scores: Mapping[str, list[Scores]], name: str, metric: str) -> str:
     value, error = _gap_value(scores, name, metric)
     if math.isnan(value):
         return "–"
+    value = round(value) + 0.0  # no minus before a zero
     return f"{value:.0f} %" if name in (LINEAR, ORACLE) or math.isnan(error) else f"{value:.0f} ± {error:.0f} %"
 
 

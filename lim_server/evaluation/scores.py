@@ -44,6 +44,17 @@ def best_biases(sweeps: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, fl
     return {name: BIASES[int(np.mean([sweep[name] for sweep in sweeps], 0).argmax())] for name in SWEPT}
 
 
+def scores_as_trained(held: HeldOut, decoded: Decoded) -> Scores:
+    """The metrics in SWEPT at the threshold that the renderer was trained with."""
+    picture, truth = decoded.picture(0.0), held.novel[MIDDLE]
+    values = (
+        overlap(decoded.inside(0.0), held.cells),
+        psnr(picture, truth),
+        psnr_foreground(picture, truth, held.mask),
+    )
+    return {name: float(value) for name, value in zip(SWEPT, values, strict=True)}
+
+
 def scores(held: HeldOut, decoded: Decoded, bias: Mapping[str, float], lpips: Lpips | None) -> Scores:
     """A sequence at the given thresholds; SSIM, FLIP and LPIPS at that of PSNR."""
     truth = held.novel[MIDDLE]
@@ -80,7 +91,8 @@ def gap_closed(method: Sequence[float], low: Sequence[float], high: Sequence[flo
     return _share(rows.mean(-1)).item(), float(error)
 
 
-def _share(means: Float[ndarray, 3 * d]) -> Float[ndarray, "*d"]:
+def _share(means: ndarray) -> ndarray:
+    """Of method, low and high along the first axis."""
     method, low, high = means
     gap = np.where(np.abs(high - low) > LEAST_GAP * np.abs(low), high - low, np.nan)
     return np.asarray(100 * (method - low) / gap)

@@ -59,7 +59,8 @@ def _spread(
 ) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
     """The same points at both keys, spread evenly over the surface of one."""
     corners = ends[:, faces]
-    area = torch.cross(*(corners[even, :, k] - corners[even, :, 0] for k in (1, 2)), dim=-1).norm(dim=-1)
+    a, b, c = corners[even].unbind(1)
+    area = torch.cross(b - a, c - a, dim=-1).norm(dim=-1)
     face = torch.multinomial(area.cpu(), count, replacement=True, generator=random).to(ends.device)
     first, second = torch.rand(2, count, generator=random).to(ends.device)
     over = first + second > 1

@@ -124,12 +124,12 @@ def test_thresholds_are_the_metric_s_own_and_the_mean_s() -> None:
 
 def test_gap() -> None:
     low, high = [10.0, 20.0, 30.0, 40.0], [20.0, 30.0, 40.0, 50.0]
-    assert gap_closed([14.0, 24, 34, 44], low, high) == pytest.approx((40, 0), abs=1e-9)
+    assert gap_closed([14.0, 24.0, 34.0, 44.0], low, high) == pytest.approx((40, 0), abs=1e-9)
     assert gap_closed(low, low, high)[0] == 0 and gap_closed(high, low, high)[0] == 100
-    share, error = gap_closed([11.0, 27, 33, 45], low, high)
+    share, error = gap_closed([11.0, 27.0, 33.0, 45.0], low, high)
     assert share == pytest.approx(40) and error > 5
     assert np.isnan(gap_closed(low, high, high)).all(), "no gap, no share of it"
-    assert mean_and_error([1.0, 2, 3, 4]) == pytest.approx((2.5, 0.6455), abs=1e-4)
+    assert mean_and_error([1.0, 2.0, 3.0, 4.0]) == pytest.approx((2.5, 0.6455), abs=1e-4)
 
 
 def test_tracking_by_perfect_coordinates_errs_by_the_sampling_alone(held: HeldOut) -> None:
