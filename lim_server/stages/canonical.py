@@ -35,7 +35,7 @@ class Canonical:
     def __init__(self, models: Models, keyframes: Sequence[Keyframe], device: str):
         self.models, self.device = models, device
         whole = np.concatenate([key.mesh.points for key in keyframes])
-        self.ball = Ball.of(torch.as_tensor(whole, dtype=torch.float32, device=device))
+        self.ball = Ball.of(torch.tensor(whole, dtype=torch.float32, device=device))
         self.frame = Frame.of(keyframes[0].mesh.points)
         with torch.inference_mode():
             views = self._views(keyframes[0].mesh)
@@ -60,15 +60,15 @@ class Canonical:
         return self.models.lrm.decoder(planes, points[None])[1][0] * 2 - 1
 
     def _views(self, mesh: Mesh) -> Views:
-        points = self.ball.apply(torch.as_tensor(mesh.points, device=self.device))
-        triangles = torch.as_tensor(mesh.triangles(), device=self.device).long()
+        points = self.ball.apply(torch.tensor(mesh.points, device=self.device))
+        triangles = torch.tensor(mesh.triangles(), device=self.device).long()
         colour = torch.full_like(points, GREY)
         if mesh.colors is not None:
-            colour = torch.as_tensor(mesh.colors, device=self.device).float() / 255
+            colour = torch.tensor(mesh.colors, device=self.device).float() / 255
         return look(points, triangles, colour, self.models.lrm.preset.size)
 
     def _seen(self, views: Views) -> Tokens:
         return self.models.lrm.encoder(views.colour, views.mask, views.cameras)
 
     def _in_ball(self, points: Float[ndarray, "n 3"]) -> Float[Tensor, "n 3"]:
-        return self.ball.apply(torch.as_tensor(self.frame.undo(points), device=self.device))
+        return self.ball.apply(torch.tensor(self.frame.undo(points), device=self.device))
