@@ -35,11 +35,11 @@ def ssim(image: Float[Tensor, "v 3 h w"], truth: Float[Tensor, "v 3 h w"]) -> Fl
     """Structural similarity (Wang et al. 2004, equation 13), channel by channel, windows that lie in the picture."""
     at = torch.arange(WINDOW, dtype=torch.float64, device=image.device) - WINDOW // 2
     bell = torch.exp(-at.square() / (2 * SIGMA**2))
-    window = (bell[:, None] * bell)[None, None] / bell.sum() ** 2
+    window = (bell / bell.sum())[None, None, None]
     x, y = (t.double().flatten(0, 1)[:, None] for t in (image, truth))
 
     def mean(values: Tensor) -> Tensor:
-        return conv2d(values, window)
+        return conv2d(conv2d(values, window), window.mT)
 
     mx, my = mean(x), mean(y)
     xx, yy, xy = mean(x * x) - mx * mx, mean(y * y) - my * my, mean(x * y) - mx * my

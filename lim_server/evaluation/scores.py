@@ -14,7 +14,7 @@ from lim_server.evaluation.heldout import MIDDLE, HeldOut
 from lim_server.evaluation.lpips import Lpips
 from lim_server.evaluation.metrics import overlap, psnr, psnr_foreground, ssim
 
-BIASES = tuple(k / 4 for k in range(-6, 7))
+BIASES = tuple(k / 4 for k in range(-6, 11))
 """What is added to the logit of opacity, in the sweep."""
 SWEPT = ("IoU", "PSNR", "PSNR_FG")
 TIED = "PSNR_FG at PSNR's threshold"

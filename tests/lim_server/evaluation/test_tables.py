@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lim_server.evaluation.__main__ import main
-from lim_server.evaluation.decoded import cell_centres, decode, rays_of
+from lim_server.evaluation.decoded import STEPS, cell_centres, decode, rays_of
 from lim_server.evaluation.heldout import CELLS, MIDDLE, TEST, HeldOut, held_out, novel_cameras
 from lim_server.evaluation.methods import BOTH, COPY, IMAGES, LINEAR, ORACLE, keys_of, methods
 from lim_server.evaluation.scores import BIASES, TIED, best_biases, gap_closed, mean_and_error, scores, swept
@@ -66,7 +66,7 @@ def test_a_decoded_triplane_looks_as_the_renderer_has_it() -> None:
                 logit, colour = decoder(planes, points)
                 return decoder.opacity(logit + bias), colour
 
-            whole = render(field, *cameras.rays(SIZE), 64).colour.mT.reshape(2, 3, SIZE, SIZE)
+            whole = render(field, *cameras.rays(SIZE), STEPS).colour.mT.reshape(2, 3, SIZE, SIZE)
             assert (decoded.picture(bias) - whole).abs().max() < 0.01
             share = (cell_centres().norm(dim=-1) < 0.5 + bias / 20).float().mean()
             assert decoded.inside(bias).float().mean() == share
