@@ -64,7 +64,12 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
 
 def save_weights(path: Path, module: nn.Module, card: Card) -> str:
     """Written whole or not at all; returns the digest."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    return save_tensors(path, {name: value.detach() for name, value in module.state_dict().items()}, card)
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], card: Card) -> str:
+    """A module's weights by name."""
+    tensors = {name: value.cpu().contiguous() for name, value in tensors.items()}
     found = digest(tensors)
     header = {"format": FORMAT, "sha256": found, "card": json.dumps(asdict(card))}
     write_whole(path, save(tensors, metadata=header))

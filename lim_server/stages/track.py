@@ -68,7 +68,7 @@ def track_keys(
     """(index, result) of every keyframe as soon as it is solved; keyframes are sorted, the first is the source.
 
     `known` are results of a former attempt: taken as they are, and the rest comes out as if there had been none.
-    `hints` lead a second set of guesses; where they are `trusted` there is no other.
+    `hints` lead one more guess, from where the best of the others started; where they are `trusted`, all of them.
     """
     source = keyframes[0]
     count = len(source.mesh.points)
@@ -129,9 +129,11 @@ class Tracker:
         problem = problem_of(self.source, target, landmarks, self.device)
         step("starts", 0, 1)
         begun = starts(problem, self.source, target, before, landmarks)
-        told = [] if self.hints is None else [self.hints(key, self.source, target)]
-        led: list[torch.Tensor | None] = [*told] if told and self.trusted else [None, *told]
-        best = min((_cheapest(problem, begun, hint, step) for hint in led), key=lambda found: found.counts)
+        hint = None if self.hints is None else self.hints(key, self.source, target)
+        best = _cheapest(problem, begun, hint if self.trusted else None, step)
+        if hint is not None and not self.trusted:
+            led = _cheapest(problem, [best.start], hint, step, "led by LIM")
+            best = min(best, led, key=lambda found: found.cost)
         for _ in range(SECOND_LOOKS):
             again = self._second_look(target, best, step)
             if again is None or again.cost > WORTH * best.cost:
@@ -157,11 +159,6 @@ class Found:
     cost: float
     start: Start
     hint: Float[torch.Tensor, "n m"] | None
-
-    @property
-    def counts(self) -> float:
-        """The cost, with its start's doubt."""
-        return self.cost * self.start.doubt
 
     @property
     def method(self) -> str:
