@@ -29,7 +29,7 @@ check: setup
 	$(BIN)/lint-imports
 
 pytest: setup $(HOUDINI)/installed
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 # What Houdini's own module offers, for each version that the nodes run in: stubs without code.
 $(HOUDINI)/installed: Makefile | $(VENV)/installed
