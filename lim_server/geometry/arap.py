@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 from cholespy import CholeskySolverD, MatrixType
@@ -58,9 +60,19 @@ class Rigidity:
             (np.r_[np.ones(len(i)), -np.ones(len(i))], (np.r_[j, i], np.r_[e, e])), shape=(n, len(i))
         )
         self.around = csr_matrix((np.ones(2 * len(i)), (np.r_[j, i], np.r_[e, e])), shape=(n, len(i)))
-        self.laplacian = (self.outward @ diags(self.weights) @ self.outward.T).tocsr()
-        self.neighbours = (self.around @ diags(self.weights * (self.vectors**2).sum(1)) @ self.around.T).tocsr()
+        self._weigh(self.weights)
+
+    def _weigh(self, weights: Float[ndarray, " e"]) -> None:
+        self.weights = weights
+        self.laplacian = (self.outward @ diags(weights) @ self.outward.T).tocsr()
+        self.neighbours = (self.around @ diags(weights * (self.vectors**2).sum(1)) @ self.around.T).tocsr()
         self.neighbours.setdiag(0)
+
+    def stiffened(self, times: Float[ndarray, " n"]) -> Rigidity:
+        """The same surface, around each point so many times stiffer."""
+        out = copy.copy(self)
+        out._weigh(self.weights * np.sqrt(times[self.edges].prod(axis=1)))
+        return out
 
     def fit(
         self, points: Float[ndarray, "n 3"], former: Float[ndarray, "n 3 3"] | None = None, smooth: float = 0.0

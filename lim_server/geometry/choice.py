@@ -7,15 +7,16 @@ belief propagation (min-sum) and single changes.
 from __future__ import annotations
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from lim_server.geometry.contacts import PLACES, Contacts
+from lim_server.geometry.coarse import unpivoted
+from lim_server.geometry.contacts import Contacts
 from lim_server.geometry.parts import SAMPLES, Moves, Parts
 
 STRAY = 0.5
 """What it costs a part to go a fifth of the diagonal astray from the whole, against how well it fits."""
-PIVOT = 0.01
 CHOICES, LARGE, MOST_LARGE, DEARER = 3, 0.05, 6, 4.0
 """How many choices are given, and of which parts (share of the surface, number, dearer by) others are tried."""
 
@@ -91,29 +92,26 @@ def energy(
     return alone, np.array(pairs, np.int64).reshape(-1, 2), np.array(costs).reshape(-1, most, most)
 
 
-def _strain(a: Moves, b: Moves, at: Float[ndarray, "k 3"], gap: float, most: int) -> Float[ndarray, "most most"]:
+def _strain(a: Moves, b: Moves, middle: Float[ndarray, 3], gap: float, most: int) -> Float[ndarray, "most most"]:
     """How far a joint is torn by each pair of candidates: a square in fiftieths of the diagonal, at most 6.
 
-    `at` is the middle of the contact and some places of it; a turn about the middle tears nothing.
+    What a turn about a place near the joint's middle explains is not torn (coarse.py, `unpivoted`).
     """
-    one = np.einsum("cij,kj->cki", a.turn, at) + a.shift[:, None]
-    other = np.einsum("cij,kj->cki", b.turn, at) + b.shift[:, None]
-    apart = np.linalg.norm(one[:, None] - other, axis=3)
-    torn = np.minimum(apart[:, :, 0] + PIVOT, apart[:, :, 1:].mean(axis=2))
+    one, other = a.turn @ middle + a.shift, b.turn @ middle + b.shift
+    square = unpivoted(*(torch.from_numpy(x) for x in (other - one[:, None], b.turn - a.turn[:, None]))).numpy()
     out = np.zeros((most, most))
-    out[: len(one), : len(other)] = np.minimum(0.5 * (torn / 0.02) ** 2, 6.0) * np.exp(-gap / 0.02)
+    out[: len(one), : len(other)] = np.minimum(0.5 * square / 0.02**2, 6.0) * np.exp(-gap / 0.02)
     return out
 
 
-def _joints(one: Parts) -> dict[tuple[int, int], tuple[Float[ndarray, "k 3"], float]]:
-    """Pairs of parts that touch or nearly do, with a few points between them and the gap."""
+def _joints(one: Parts) -> dict[tuple[int, int], tuple[Float[ndarray, 3], float]]:
+    """Pairs of parts that touch or nearly do, with the middle of where they do and the gap."""
     cover, number = one.cover, {int(name): i for i, name in enumerate(one.names)}
     out = {}
     for contact in Contacts(cover.points, cover.part, cover.area).near.values():
         if all(p in number for p in contact.parts):
             a, b = sorted(number[p] for p in contact.parts)
-            places = np.resize(cover.points[contact.pairs].mean(axis=1), (PLACES, 3))
-            out[a, b] = np.concatenate([[contact.middle], places]), contact.gap
+            out[a, b] = contact.middle, contact.gap
     return out
 
 

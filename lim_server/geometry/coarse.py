@@ -26,6 +26,7 @@ ANCHOR = 1e-7
 BEND = 0.1
 SLACK = 2.0
 """A link lets go where it is torn by more than this many widths."""
+SWING = 0.4
 LEVER = 0.05
 """A linked part turns with the other as if it held on to it over this length."""
 ROUNDS = 3
@@ -39,7 +40,8 @@ STRAIN = 5.0
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What all guesses share. Lengths in diagonals of the source; shares sum to one; unlike is about 1 for a match.
+    """What all guesses share. Lengths in diagonals of the source; shares sum to one; unlike is about 1 for a match,
+    and may be each guess's own.
 
     links, joints: nodes of two parts that touch or nearly do, and where; linked: which parts
     held, grip: share of the smaller part, and how firmly the link holds (1 where they touch)
@@ -62,7 +64,7 @@ class Problem:
     target: Float[Tensor, "m 3"]
     target_normals: Float[Tensor, "m 3"]
     target_share: Float[Tensor, " m"]
-    unlike: Float[Tensor, "n m"]
+    unlike: Float[Tensor, "*h n m"]
     marks: Float[Tensor, "g 3"]
     mark_weights: Float[Tensor, "g k"]
     mark_goals: Float[Tensor, "g 3"]
@@ -174,8 +176,10 @@ class Guesses:
     def _torn(self, width: float) -> Float[Tensor, " h"]:
         """What it costs to keep everything in one piece: the least torn links that would do."""
         p = self.problem
-        tear = 0.5 * (torch.linalg.vector_norm(self._tear(), dim=-1) / width) ** 2
-        tear, held = tear.clamp(max=12).cpu().double().numpy(), p.held.cpu().double().numpy()
+        one, other = p.links.T
+        torn = unpivoted(self._tear(), self.turn[:, other] - self.turn[:, one])
+        tear = (0.5 * torn / width**2).clamp(max=12).cpu().double().numpy()
+        held = p.held.cpu().double().numpy()
         parts = p.linked.cpu().numpy()
         return torch.tensor([_least(parts, t, held) for t in tear]).to(p.rest)
 
@@ -232,6 +236,18 @@ class Guesses:
             spin = spin.index_add(1, a, outer + neighbour * turn[:, b]).index_add(1, b, outer + neighbour * turn[:, a])
             spin = spin.index_add(1, one, follow * turn[:, other]).index_add(1, other, follow * turn[:, one])
             self.turn = rotations(spin + 1e-9 * turn)
+
+
+def unpivoted(tear: Float[Tensor, "*b 3"], bent: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b"]:
+    """The square of how far a joint is torn, as far as a turn about a place near it does not explain that.
+
+    `tear` is from one side's end of the joint to the other's, `bent` the difference of their rotations. A thigh turns
+    about a hip inside the body, not about the seam that is seen: with the pivot d off the joint the tear is
+    tear + bent d, and d itself counts SWING d; this is the least of the two squares together, a ridge regression.
+    """
+    still = SWING**2 * torch.eye(3, dtype=bent.dtype, device=bent.device)
+    held = torch.linalg.solve(still + bent @ bent.mT, tear[..., None])[..., 0]
+    return SWING**2 * (tear * held).sum(-1)
 
 
 def _incidence(pairs: Int[Tensor, "e 2"], count: int, like: Tensor) -> Float[Tensor, "e k"]:

@@ -37,11 +37,11 @@ class Parts:
     look: Float[ndarray, "p c"]
 
     @classmethod
-    def of(cls, cover: Cover, *, colored: bool) -> Parts:
-        """At most MOST_PARTS of them."""
+    def of(cls, cover: Cover, *, colored: bool, least: float = 1e-7) -> Parts:
+        """Those with at least that share of the surface, at most MOST_PARTS of them."""
         size = np.bincount(cover.part, cover.area)
         names = np.argsort(-size, kind="stable")
-        names = names[size[names] > 1e-7 * size.sum()][:MOST_PARTS]
+        names = names[size[names] > least * size.sum()][:MOST_PARTS]
         rows = [_describe(cover, np.flatnonzero(cover.part == p), colored) for p in names]
         samples, middle, axes, radius, look = (np.stack(c) for c in zip(*rows, strict=True))
         return cls(cover, names, samples, middle, axes, radius, size[names], look)

@@ -22,10 +22,12 @@ from lim_server.geometry.coarse import Guesses, Problem
 from lim_server.geometry.descriptors import unlikeness
 from lim_server.geometry.fine import Fine
 from lim_server.geometry.landmarks import Landmarks
+from lim_server.geometry.limbs import Twins, twins
 from lim_server.geometry.shape import Frame
 from lim_server.geometry.side import Side
 from lim_server.geometry.snap import snap
-from lim_server.geometry.starts import Start, starts
+from lim_server.geometry.starts import NEAR, Start, starts
+from lim_server.geometry.trades import Trades
 
 Step = Callable[[str, int, int], None]
 """Called with (what is being done, done, total) at least a few times a second; raises where the job is cancelled."""
@@ -35,6 +37,10 @@ Hints = Callable[[Keyframe, Side, Side], Float[torch.Tensor, "n m"]]
 
 STEPS = 16
 SECOND_LOOKS, WORTH = 3, 0.995
+CHANGES, GAIN = 3, 0.025
+"""How often parts or limbs are exchanged, and how much cheaper it must come out to be believed."""
+TRADED, PROMISING = 4, 1.1
+"""How many trades of parts are fitted again, and how much dearer than the guess those may be before."""
 NO_AREA = 1e-9
 
 
@@ -102,6 +108,16 @@ class Tracker:
         """For a source that has an area."""
         return Fine(self.source.shape)
 
+    @cached_property
+    def trades(self) -> Trades:
+        """Parts that look alike."""
+        return Trades.of(self.source, self.device)
+
+    @cached_property
+    def twins(self) -> list[Twins]:
+        """Limbs that mirror each other."""
+        return twins(self.source)
+
     def track(self, key: Keyframe, last: TrackedKey | None, step: Step) -> TrackedKey:
         """One keyframe; `last` is the one before, unless that is the source itself."""
         target = Side.of(key.mesh, self.frame)
@@ -134,12 +150,38 @@ class Tracker:
         if hint is not None and not self.trusted:
             led = _cheapest(problem, [best.start], hint, step, "led by LIM")
             best = min(best, led, key=lambda found: found.cost)
+        for change in (self._traded, self._exchanged):
+            for _ in range(CHANGES):
+                other = change(best, step)
+                if other is None or other.cost > best.cost - GAIN:
+                    break
+                best = other
         for _ in range(SECOND_LOOKS):
             again = self._second_look(target, best, step)
             if again is None or again.cost > WORTH * best.cost:
                 break
             best = again
         return best
+
+    def _traded(self, best: Found, step: Step) -> Found | None:
+        """The best of what comes of trading parts that look alike (trades.py)."""
+        made = self.trades.made(best.guess)
+        if made is None:
+            return None
+        cost = made.cost()
+        order = [int(i) for i in torch.sort(cost, stable=True).indices if cost[i] < PROMISING * best.cost]
+        begun = [Start("traded", made.turn[i], made.place[i], NEAR) for i in order[:TRADED]]
+        return _cheapest(best.guess.problem, begun, best.hint, step, "trades") if begun else None
+
+    def _exchanged(self, best: Found, step: Step) -> Found | None:
+        """The best of what comes of keeping two limbs that mirror each other from where they are (limbs.py)."""
+        if not self.twins:
+            return None
+        against = torch.stack([pair.exchanged(best.guess) for pair in self.twins])
+        begun = [Start("exchanged", best.guess.turn[0], best.guess.place[0], NEAR)] * len(against)
+        other = _cheapest(best.guess.problem, begun, against, step, "limbs")
+        start = Start("exchanged", other.guess.turn[0], other.guess.place[0], NEAR)
+        return replace(other, start=start, hint=best.hint)
 
     def _second_look(self, target: Side, first: Found, step: Step) -> Found | None:
         """The same start again, with what a first guess is sure of speaking for the rest."""
@@ -172,16 +214,17 @@ class Found:
 
 
 def _cheapest(
-    problem: Problem, begun: list[Start], hint: Float[torch.Tensor, "n m"] | None, step: Step, name: str = "coarse"
+    problem: Problem, begun: list[Start], hint: Float[torch.Tensor, "*h n m"] | None, step: Step, name: str = "coarse"
 ) -> Found:
-    """All starts annealed, led by a hint where there is one; judged without it."""
+    """All starts annealed, led by a hint, or each by its own, where there is one; judged without it."""
     led = problem if hint is None else replace(problem, unlike=problem.unlike + hint)
     guesses = Guesses(led, torch.stack([s.turn for s in begun]), torch.stack([s.place for s in begun]))
     guesses.anneal([s.schedule for s in begun], STEPS, lambda i, n: step(name, i, n))
     judged = Guesses(problem, guesses.turn, guesses.place)
     cost = judged.cost()
     best = int((cost * cost.new_tensor([s.doubt for s in begun])).argmin())
-    return Found(judged.only(best), float(cost[best]), begun[best], hint)
+    own = hint if hint is None or hint.ndim == 2 else hint[best]
+    return Found(judged.only(best), float(cost[best]), begun[best], own)
 
 
 def problem_of(source: Side, target: Side, landmarks: Landmarks, device: str) -> Problem:

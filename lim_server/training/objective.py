@@ -118,9 +118,9 @@ class LimObjective(nn.Module):
         """Loss by parts; "total" is what is trained on."""
         clip = (samples // self.recipe.uses).to(ready.images.device)
         flip = torch.rand(2, len(clip), generator=random, device=clip.device)
-        # time runs both ways; the twin's canonical frame is the first, so it runs one way, half of it all the way
+        # time runs both ways; the twin's canonical frame is the first, so it runs one way, some of it all the way
         back = (flip[0] < 0.5).long() * (not self.twin)
-        whole = (flip[1] < 0.5) & self.twin
+        whole = (flip[1] < self.recipe.whole) & self.twin
         time = torch.where(back.bool(), 1 - ready.block.times[clip], ready.block.times[clip])
         alpha = torch.where(whole, 1.0, time)
         key = Key([f[clip, back] for f in ready.features], self._images(ready, clip, back), ready.middle[clip])

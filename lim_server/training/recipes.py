@@ -26,6 +26,7 @@ class Recipe:
     causal        weight of L_causal
     target        what L_causal is held against: the LRM's triplane, or LIM's direct answer (see docs/models.md)
     rays          rays per sample that are rendered while the rate falls
+    whole         share of the twin's samples that run all the way to the far key, where tracking asks it
     """
 
     name: str
@@ -47,6 +48,7 @@ class Recipe:
     causal: float = 0.0
     target: Literal["lrm", "direct"] = "lrm"
     rays: int = 0
+    whole: float = 0.5
     lim_blocks: int | None = None
 
 
@@ -67,7 +69,7 @@ def nano_lim_direct() -> Recipe:
 
 def nano_xyz() -> Recipe:
     """LIM's twin: canonical coordinates."""
-    return replace(nano_lim(), name="nano-xyz", model="lim-xyz", causal=0.0)
+    return replace(nano_lim(), name="nano-xyz", model="lim-xyz", uses=12, causal=0.0, whole=0.75)
 
 
 def tiny_lrm() -> Recipe:
