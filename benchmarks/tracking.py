@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from benchmarks.page import write_page
 from lim_protocol.types import Keyframe, Mesh
-from lim_server.geometry import coarse
+from lim_server.geometry import coarse, fine
 from lim_server.geometry.descriptors import Descriptors
 from lim_server.geometry.fine import Fine
 from lim_server.geometry.side import Side
@@ -110,6 +110,9 @@ def _stay(_fine: Any, _target: Any, start: NDArray[np.float64], *_: Any) -> NDAr
 WITHOUT: dict[str, tuple[Any, str, Any]] = {
     "more starts than one": (track, "starts", _first_start),
     "looks": (track, "unlikeness", _no_looks),
+    "exchanges of parts and limbs": (track, "CHANGES", 0),
+    "turns about places near a joint": (coarse, "SWING", 1e3),
+    "stiffness that gives": (fine, "STIFFER", 1.0),
     "the second look": (track, "SECOND_LOOKS", 0),
     "links between parts": (track, "problem_of", _no_links),
     "shares (who matches whom, both ways)": (coarse, "shares", _either_way),
@@ -141,15 +144,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tasks", type=Path)
     parser.add_argument("--only", default="*", help="names to take, a pattern")
-    parser.add_argument("--without", action="store_true", help="leave out one part at a time")
+    parser.add_argument("--without", nargs="*", metavar="PART", help="leave out one part at a time: these, or all")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     tasks = [Task.read(p) for p in sorted(asked.tasks.glob("*.npz")) if fnmatch(p.stem, asked.only)]
     rows = [HEAD, *_table(tasks, "everything in place")]
-    for name, (where, attribute, value) in WITHOUT.items() if asked.without else ():
+    for name in [] if asked.without is None else asked.without or WITHOUT:
+        where, attribute, value = WITHOUT[name]
         with patch.object(where, attribute, value):
             rows += _table(tasks, f"without {name}")
-    command = "python -m benchmarks.tracking TASKS" + (" --without" if asked.without else "")
+    command = "python -m benchmarks.tracking TASKS" + (" --without" if asked.without is not None else "")
     write_page("tracking", "True errors of the tracker, one thread", "\n".join(rows), command)
 
 

@@ -27,6 +27,9 @@ BEND = 0.1
 SLACK = 2.0
 """A link lets go where it is torn by more than this many widths."""
 SWING = 0.4
+"""What a joint's pivot off its middle costs, against as long a tear."""
+TURNED = 0.4
+"""What half a turn at a joint costs: of the ways to lay a part that looks alike all around, the least turned."""
 LEVER = 0.05
 """A linked part turns with the other as if it held on to it over this length."""
 ROUNDS = 3
@@ -177,8 +180,10 @@ class Guesses:
         """What it costs to keep everything in one piece: the least torn links that would do."""
         p = self.problem
         one, other = p.links.T
-        torn = unpivoted(self._tear(), self.turn[:, other] - self.turn[:, one])
-        tear = (0.5 * torn / width**2).clamp(max=12).cpu().double().numpy()
+        turns = self.turn[:, one], self.turn[:, other]
+        torn = (0.5 * unpivoted(self._tear(), turns[1] - turns[0]) / width**2).clamp(max=12)
+        bent = TURNED * (3 - (turns[0] * turns[1]).sum((-1, -2))) / 4  # 0 to 1 half a turn away
+        tear = (torn + bent).cpu().double().numpy()
         held = p.held.cpu().double().numpy()
         parts = p.linked.cpu().numpy()
         return torch.tensor([_least(parts, t, held) for t in tear]).to(p.rest)

@@ -70,7 +70,7 @@ def twins(source: Side) -> list[Twins]:
         limbs = [own[ways.all[k, own] < REACH * apart] for k in (i, j)]
         unlike = float(np.median(alike[np.ix_(*limbs)].min(axis=1)))
         if skew < MIRRORED and apart > LEAST and unlike < UNLIKE:
-            found.append((skew, Twins(*limbs)))
+            found.append((skew / MIRRORED + unlike / UNLIKE, Twins(*limbs)))
     return [pair for _, pair in sorted(found, key=lambda f: f[0])[:MOST_PAIRS]]
 
 

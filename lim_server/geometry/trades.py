@@ -24,7 +24,7 @@ from lim_server.geometry.parts import MOST_PARTS, SAMPLES, Parts, moves
 from lim_server.geometry.rotations import rotations
 from lim_server.geometry.side import Side
 
-LARGE = 0.02
+LARGE = 0.025
 """Share of the surface that a part must have."""
 SAME = 0.01
 """Laid on itself this near to where it is (diagonals), a part has not moved."""

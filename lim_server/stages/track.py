@@ -26,7 +26,7 @@ from lim_server.geometry.limbs import Twins, twins
 from lim_server.geometry.shape import Frame
 from lim_server.geometry.side import Side
 from lim_server.geometry.snap import snap
-from lim_server.geometry.starts import NEAR, Start, starts
+from lim_server.geometry.starts import FAR, NEAR, Start, starts
 from lim_server.geometry.trades import Trades
 
 Step = Callable[[str, int, int], None]
@@ -37,7 +37,7 @@ Hints = Callable[[Keyframe, Side, Side], Float[torch.Tensor, "n m"]]
 
 STEPS = 16
 SECOND_LOOKS, WORTH = 3, 0.995
-CHANGES, GAIN = 3, 0.025
+CHANGES, GAIN = 3, 0.013
 """How often parts or limbs are exchanged, and how much cheaper it must come out to be believed."""
 TRADED, PROMISING = 4, 1.1
 """How many trades of parts are fitted again, and how much dearer than the guess those may be before."""
@@ -178,7 +178,7 @@ class Tracker:
         if not self.twins:
             return None
         against = torch.stack([pair.exchanged(best.guess) for pair in self.twins])
-        begun = [Start("exchanged", best.guess.turn[0], best.guess.place[0], NEAR)] * len(against)
+        begun = [Start("exchanged", best.guess.turn[0], best.guess.place[0], FAR)] * len(against)
         other = _cheapest(best.guess.problem, begun, against, step, "limbs")
         start = Start("exchanged", other.guess.turn[0], other.guess.place[0], NEAR)
         return replace(other, start=start, hint=best.hint)
