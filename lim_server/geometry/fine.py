@@ -25,10 +25,12 @@ from lim_server.geometry.shape import Shape
 from lim_server.geometry.spread import Spread
 from lim_server.geometry.stretch import Stretch
 
-STEPS, NARROW, ALIKE, EVERY, ROUNDS = 26, 10, 6, 3, 2
+STEPS, NARROW, ALIKE, EVERY, ROUNDS = 22, 9, 5, 3, 2
 """How many; after how many matches reach no farther; and after how many, and how often from then on, the mesh is made
 stiffer where it has not stretched."""
 REACH = (0.03, 0.009)
+BEYOND = 0.8
+"""How far beyond a step's result the next one starts: what slides along the surface needs many (over-relaxation)."""
 STIFF = 3e-3
 STIFFER, GIVES = 10.0, 0.03
 """How much stiffer what is not stretched becomes, and how much stretch undoes most of that."""
@@ -88,9 +90,12 @@ class Fine:
             factors = solver(matrix + diags(pins + drawn))
             right = right + more + pins[:, None] * self.source.points
             right = right + drawn[:, None] * points + around.T @ (landmarks.goals - landmarks.blend @ points)
+            before = points
             for _ in range(ROUNDS):
                 points = solve(factors, right + self.stiff * rigid.goal(turned) + 1e-9 * points)
                 turned = rigid.fit(points, turned, SMOOTH)
+            if NARROW <= i < STEPS - 3:
+                points = points + BEYOND * (points - before)
         return np.where(self.source.pinned[:, None], self.source.points, points)
 
     def _stiffer(self, points: Float[ndarray, "n 3"]) -> Rigidity:

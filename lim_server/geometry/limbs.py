@@ -27,8 +27,8 @@ MIRRORED = 0.1
 """How much the ways from two twins to the other tips differ at most, in shares of their sum."""
 REACH = 0.4
 """A limb goes this far from its tip, of the way to its twin's: a little less than to where both begin."""
-LEAST, MOST_PAIRS = 0.1, 4
-"""A way from tip to tip (diagonals) below which there is no limb; how many pairs are tried."""
+LEAST, FEWEST, MOST_PAIRS = 0.1, 0.025, 4
+"""Ways from tip to tip (diagonals) and shares of the samples below which there is no limb; how many pairs are tried."""
 UNLIKE, AWAY = 3.0, 4.0
 """How unlike twins may look, where a match is about 1 and 8 the most; how much a hint speaks against a match."""
 
@@ -69,7 +69,8 @@ def twins(source: Side) -> list[Twins]:
         apart = ways.among[i, j]
         limbs = [own[ways.all[k, own] < REACH * apart] for k in (i, j)]
         unlike = float(np.median(alike[np.ix_(*limbs)].min(axis=1)))
-        if skew < MIRRORED and apart > LEAST and unlike < UNLIKE:
+        large = min(len(limb) for limb in limbs) > FEWEST * len(graph.samples)
+        if skew < MIRRORED and apart > LEAST and large and unlike < UNLIKE:
             found.append((skew / MIRRORED + unlike / UNLIKE, Twins(*limbs)))
     return [pair for _, pair in sorted(found, key=lambda f: f[0])[:MOST_PAIRS]]
 

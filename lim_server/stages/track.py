@@ -37,8 +37,8 @@ Hints = Callable[[Keyframe, Side, Side], Float[torch.Tensor, "n m"]]
 
 STEPS = 16
 SECOND_LOOKS, WORTH = 3, 0.995
-CHANGES, GAIN = 3, 0.013
-"""How often parts or limbs are exchanged, and how much cheaper it must come out to be believed."""
+CHANGES, LIMB_STEPS, GAIN = 3, 10, 0.013
+"""How often parts or limbs are exchanged, limbs in how many steps, and how much cheaper it must come out to be believed."""
 TRADED, PROMISING = 4, 1.1
 """How many trades of parts are fitted again, and how much dearer than the guess those may be before."""
 NO_AREA = 1e-9
@@ -179,7 +179,7 @@ class Tracker:
             return None
         against = torch.stack([pair.exchanged(best.guess) for pair in self.twins])
         begun = [Start("exchanged", best.guess.turn[0], best.guess.place[0], FAR)] * len(against)
-        other = _cheapest(best.guess.problem, begun, against, step, "limbs")
+        other = _cheapest(best.guess.problem, begun, against, step, "limbs", LIMB_STEPS)
         start = Start("exchanged", other.guess.turn[0], other.guess.place[0], NEAR)
         return replace(other, start=start, hint=best.hint)
 
@@ -214,12 +214,17 @@ class Found:
 
 
 def _cheapest(
-    problem: Problem, begun: list[Start], hint: Float[torch.Tensor, "*h n m"] | None, step: Step, name: str = "coarse"
+    problem: Problem,
+    begun: list[Start],
+    hint: Float[torch.Tensor, "*h n m"] | None,
+    step: Step,
+    name: str = "coarse",
+    steps: int = STEPS,
 ) -> Found:
     """All starts annealed, led by a hint, or each by its own, where there is one; judged without it."""
     led = problem if hint is None else replace(problem, unlike=problem.unlike + hint)
     guesses = Guesses(led, torch.stack([s.turn for s in begun]), torch.stack([s.place for s in begun]))
-    guesses.anneal([s.schedule for s in begun], STEPS, lambda i, n: step(name, i, n))
+    guesses.anneal([s.schedule for s in begun], steps, lambda i, n: step(name, i, n))
     judged = Guesses(problem, guesses.turn, guesses.place)
     cost = judged.cost()
     best = int((cost * cost.new_tensor([s.doubt for s in begun])).argmin())

@@ -69,7 +69,7 @@ def test_landmarks_turn_a_head_that_looks_alike_from_all_sides() -> None:
     head = slice(each, 2 * each)
     alone, helped = (tracked(source, key)[1] for key in (target, marked(source, target, truth, corners)))
     off = [np.linalg.norm(key.points - truth, axis=1) / diagonal for key in (alone, helped)]
-    assert off[1].mean() < 0.005 and off[1][corners].max() < 0.01
+    assert off[1].mean() < 0.002 and off[1][corners].max() < 0.015
     assert off[0][head].mean() > 0.1, "without landmarks it is laid the wrong way round: try a harder one"
 
 
