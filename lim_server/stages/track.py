@@ -38,7 +38,7 @@ Hints = Callable[[Keyframe, Side, Side], Float[torch.Tensor, "n m"]]
 STEPS = 16
 SECOND_LOOKS, WORTH = 3, 0.995
 CHANGES, LIMB_STEPS, GAIN = 3, 10, 0.013
-"""How often parts or limbs are exchanged, limbs in how many steps, and how much cheaper it must come out to be believed."""
+"""How often parts or limbs are exchanged, limbs in how many steps, and how much cheaper it must be to be believed."""
 TRADED, PROMISING = 4, 1.1
 """How many trades of parts are fitted again, and how much dearer than the guess those may be before."""
 NO_AREA = 1e-9
