@@ -29,7 +29,8 @@ check: setup
 	$(BIN)/lint-imports
 
 pytest: setup $(HOUDINI)/installed
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --ignore tests/lim_server/serve
+	$(BIN)/pytest tests/lim_server/serve
 
 # What Houdini's own module offers, for each version that the nodes run in: stubs without code.
 $(HOUDINI)/installed: Makefile | $(VENV)/installed

@@ -66,11 +66,12 @@ def test_landmarks_turn_a_head_that_looks_alike_from_all_sides() -> None:
     source, target, truth = robot(0, 0, 3), robot(0, 130, 4), robot(0, 130, 3).points
     diagonal, each = np.linalg.norm(np.ptp(source.points, axis=0)), len(source.points) // 4
     corners = each + np.array([0, 3, 5, 6])
-    head = slice(each, 2 * each)
-    alone, helped = (tracked(source, key)[1] for key in (target, marked(source, target, truth, corners)))
-    off = [np.linalg.norm(key.points - truth, axis=1) / diagonal for key in (alone, helped)]
-    assert off[1].mean() < 0.002 and off[1][corners].max() < 0.015
-    assert off[0][head].mean() > 0.1, "without landmarks it is laid the wrong way round: try a harder one"
+    off = np.linalg.norm(tracked(source, marked(source, target, truth, corners))[1].points - truth, axis=1) / diagonal
+    assert off.mean() < 0.002 and off[corners].max() < 0.015
+    # the other way round is as near a tie as can be: the landmarks alone decide it
+    other = robot(0, -50, 3).points
+    off = np.linalg.norm(tracked(source, marked(source, target, other, corners))[1].points - truth, axis=1) / diagonal
+    assert off[each : 2 * each].mean() > 0.1
 
 
 def test_landmarks_in_the_middle_of_triangles_and_on_one_body() -> None:
