@@ -30,6 +30,8 @@ SAME = 0.01
 """Laid on itself this near to where it is (diagonals), a part has not moved."""
 WAYS = 3
 """How many ways to lay one part on another are tried."""
+MOST = 48
+"""How many trades there are at most, those of the likest parts: all are judged at once, some 20 MB each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,9 +86,8 @@ class Trades:
         for trade in self.trades:
             turn, place = guess.turn[0].clone(), guess.place[0].clone()
             there = torch.as_tensor(trade.turn).to(turn), torch.as_tensor(trade.shift).to(turn)
-            back = there[0].T, -there[0].T @ there[1]
             a, b = trade.parts
-            for own, other, step in ((a, b, there), (b, a, back))[: 1 if a == b else 2]:
+            for own, other, step in ((a, b, there), (b, a, _inverse(there)))[: 1 if a == b else 2]:
                 new = _after(moved[other], step)
                 off = _after(new, _inverse(moved[own]))
                 at = torch.as_tensor(self.hanging[own]).to(turn.device)
@@ -122,13 +123,13 @@ def _alike(one: Parts, hanging: dict[int, set[int]], device: str) -> list[Trade]
     out = []
     for i, found in enumerate(moves(one, one, device)):
         x, tried = one.cover.points[one.samples[i, :SAMPLES]], dict.fromkeys(names, 0)
-        for turn, shift, j in zip(found.turn, found.shift, found.goal, strict=True):
+        for turn, shift, j, cost in zip(found.turn, found.shift, found.goal, found.cost, strict=True):
             a, b = names[i], names[int(j)]
             still = a == b and np.linalg.norm(x @ turn.T + shift - x, axis=1).mean() < SAME
             if j >= i and not still and tried[b] < WAYS and (a == b or (a not in hanging[b] and b not in hanging[a])):
                 tried[b] += 1
-                out.append(Trade((a, b), turn, shift))
-    return out
+                out.append((cost, Trade((a, b), turn, shift)))
+    return [trade for _, trade in sorted(out, key=lambda found: found[0])[:MOST]]
 
 
 def _hanging(cover: Cover) -> dict[int, set[int]]:
