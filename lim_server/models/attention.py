@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+
+from lim_server.models.attend import attend
 
 SCALES = (1.6, 1.1, 0.6, 0.0)
 """How much the first heads heed where tokens are, to begin with; it is learned from there."""
@@ -53,7 +54,7 @@ class Attention(nn.Module):
         """What the queries gather."""
         q = self._placed(self._heads(self.q(queries.values)), queries.places)
         k, v = (t.expand(len(q), -1, -1, -1) for t in held)
-        return self.out(scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return self.out(attend(q, k, v).transpose(1, 2).flatten(2))
 
     def _heads(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b m n h"]:
         return x.unflatten(2, (-1, self.q.out_features // self.heads)).transpose(1, 2)

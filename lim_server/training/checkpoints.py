@@ -11,29 +11,28 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from lim_server.models.weights import BadWeights, write_whole
 from lim_server.training.recipes import Recipe
+from lim_server.training.steps import Steps
 
 LATEST = "latest.safetensors"
 MUST_AGREE = ("model", "preset", "lim_blocks")
 """What of the recipe a checkpoint's tensors depend on; all else may change from run to run."""
 
 
-def write_checkpoint(
-    folder: Path, model: nn.Module, optimizer: Optimizer, step: int, recipe: Recipe, lrm_sha256: str
-) -> None:
-    """The model's weights and Adam's moments, whole or not at all."""
+def write_checkpoint(folder: Path, model: nn.Module, steps: Steps, step: int, recipe: Recipe, lrm_sha256: str) -> None:
+    """The model's weights and all that its optimizers remember, whole or not at all."""
     tensors = {f"model.{name}": value.cpu().contiguous() for name, value in model.state_dict().items()}
-    for index, held in optimizer.state_dict()["state"].items():
-        tensors |= {f"adam.{index}.{name}": value.cpu().contiguous() for name, value in held.items()}
+    for which, (optimizer, _) in enumerate(steps.all):
+        for index, held in optimizer.state_dict()["state"].items():
+            tensors |= {f"state.{which}.{index}.{name}": value.cpu().contiguous() for name, value in held.items()}
     header = {"step": str(step), "recipe": json.dumps(asdict(recipe)), "lrm": lrm_sha256}
     write_whole(folder / LATEST, save(tensors, metadata=header))
 
 
-def read_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer, recipe: Recipe, lrm_sha256: str) -> int:
-    """Fills model and optimizer; returns the steps taken, 0 where there is no checkpoint yet."""
+def read_checkpoint(folder: Path, model: nn.Module, steps: Steps, recipe: Recipe, lrm_sha256: str) -> int:
+    """Fills model and optimizers; returns the steps taken, 0 where there is no checkpoint yet."""
     path = folder / LATEST
     if not path.exists():
         return 0
@@ -46,15 +45,17 @@ def read_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer, recipe
         model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
     except (SafetensorError, OSError, KeyError, RuntimeError, json.JSONDecodeError) as error:
         raise BadWeights(f"{path}: cannot be gone on from ({error}). Move it away to begin anew.") from error
-    optimizer.load_state_dict({"state": _moments(tensors), "param_groups": optimizer.state_dict()["param_groups"]})
+    for which, (optimizer, _) in enumerate(steps.all):
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": _state(tensors, f"state.{which}."), "param_groups": groups})
     return step
 
 
-def _moments(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+def _state(tensors: Mapping[str, Tensor], under: str) -> dict[int, dict[str, Tensor]]:
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
-        if name.startswith("adam."):
-            _, index, part = name.split(".", 2)
+        if name.startswith(under):
+            index, part = name.removeprefix(under).split(".", 1)
             state.setdefault(int(index), {})[part] = value
     return state
 

@@ -26,6 +26,8 @@ class Recipe:
     causal        weight of L_causal
     target        what L_causal is held against: the LRM's triplane, or LIM's direct answer (see docs/models.md)
     rays          rays per sample that are rendered while the rate falls
+    muon          rate of Muon for the matrices of the tokens' layers (steps.py); 0 for AdamW alone
+    bfloat16      on a CPU too: several times as fast where it has the instructions (AVX512_BF16, AMX), else slow
     whole         share of the twin's samples that run all the way to the far key, where tracking asks it
     """
 
@@ -50,16 +52,19 @@ class Recipe:
     rays: int = 0
     whole: float = 0.5
     lim_blocks: int | None = None
+    muon: float = 0.01
+    bfloat16: bool = True
 
 
 def nano_lrm() -> Recipe:
     """The LRM and its twin for two CPU cores."""
-    return Recipe("nano-lrm", "lrm", "nano", 6000, 1500, 16, 1.2e-3, Shoot(nano().size), rays=64)
+    return Recipe("nano-lrm", "lrm", "nano", 6000, 1500, 8, 1.2e-3, Shoot(nano().size), clips=256, uses=8, rays=64)
 
 
 def nano_lim() -> Recipe:
     """LIM over the nano LRM."""
-    return Recipe("nano-lim", "lim", "nano", 3000, 1000, 16, 8e-4, Shoot(nano().size), uses=8, field=0.5, causal=0.5)
+    shoot = Shoot(nano().size)
+    return Recipe("nano-lim", "lim", "nano", 6000, 2000, 8, 8e-4, shoot, clips=256, uses=24, field=0.5, causal=0.5)
 
 
 def nano_lim_direct() -> Recipe:
@@ -69,22 +74,20 @@ def nano_lim_direct() -> Recipe:
 
 def nano_xyz() -> Recipe:
     """LIM's twin: canonical coordinates."""
-    return replace(nano_lim(), name="nano-xyz", model="lim-xyz", uses=12, causal=0.0, whole=0.75)
+    return replace(nano_lim(), name="nano-xyz", model="lim-xyz", causal=0.0, whole=0.75)
 
 
 def tiny_lrm() -> Recipe:
     """The LRM and its twin for one GPU."""
     shoot = Shoot(tiny().size, count=1536)
-    return replace(
-        nano_lrm(), name="tiny-lrm", preset="tiny", steps=20000, decay=5000, batch=64, rate=4e-4, shoot=shoot
-    )
+    more = replace(nano_lrm(), name="tiny-lrm", preset="tiny", steps=20000, decay=5000, batch=64, rate=4e-4)
+    return replace(more, shoot=shoot, muon=3e-3, clips=48, uses=6)
 
 
 def tiny_lim() -> Recipe:
     """LIM over the tiny LRM."""
-    return replace(
-        nano_lim(), name="tiny-lim", preset="tiny", steps=10000, decay=3000, batch=64, rate=3e-4, shoot=tiny_lrm().shoot
-    )
+    more = replace(nano_lim(), name="tiny-lim", preset="tiny", steps=10000, decay=3000, batch=64, rate=3e-4)
+    return replace(more, shoot=tiny_lrm().shoot, muon=3e-3, clips=48, uses=8)
 
 
 def tiny_xyz() -> Recipe:
@@ -95,13 +98,13 @@ def tiny_xyz() -> Recipe:
 def smoke_lrm() -> Recipe:
     """A few steps of everything, for tests and for a first look at a new machine."""
     few = replace(nano_lrm(), name="smoke-lrm", preset="smoke", steps=8, decay=2, batch=4, warmup=2, clips=2, uses=3)
-    return replace(few, shoot=Shoot(smoke().size, count=96), rays=8)
+    return replace(few, shoot=Shoot(smoke().size, count=96), rays=8, bfloat16=False)  # the same bits on any CPU
 
 
 def smoke_lim() -> Recipe:
     """The same for LIM."""
     few = replace(nano_lim(), name="smoke-lim", preset="smoke", steps=8, decay=2, batch=4, warmup=2, clips=2, uses=6)
-    return replace(few, shoot=smoke_lrm().shoot)
+    return replace(few, shoot=smoke_lrm().shoot, bfloat16=False)
 
 
 def smoke_xyz() -> Recipe:

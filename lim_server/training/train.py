@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from lim_server.training.memory import memory_for
 from lim_server.training.objective import LimObjective, LrmObjective, Prepared
 from lim_server.training.recipes import Recipe
 from lim_server.training.samples import draw_samples
+from lim_server.training.steps import Steps
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,7 @@ class Run:
         self.objective.to(device)
         if isinstance(self.objective, LimObjective):
             self.objective.frozen[0].to(device)
-        trained = [p for p in self.model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(trained, recipe.rate, (0.9, 0.98), weight_decay=recipe.weight_decay)
+        self.steps = Steps(self.model, recipe)
         unused = isinstance(self.objective, LrmObjective)  # the renderer's two numbers, until there are rays
         self.parallel: nn.Module = (
             DistributedDataParallel(self.objective, find_unused_parameters=unused) if world > 1 else self.objective
@@ -92,7 +91,7 @@ class Run:
         self.feed = Feed(recipe.clips, self.objective.samples(recipe.clips), batch, recipe.seed, rank, world)
         self.source = Source(job.clips, recipe.own if job.clips else 0.0)
         self.held: tuple[int, Block | Prepared] | None = None
-        self.step = read_checkpoint(job.folder, self.model, self.optimizer, recipe, self.lrm_sha256)
+        self.step = read_checkpoint(job.folder, self.model, self.steps, recipe, self.lrm_sha256)
 
     def go(self) -> Path:
         """To the last step, or until the time is up."""
@@ -107,7 +106,7 @@ class Run:
                 parts = self._one(ready)
             self.step += 1
             if self.step % self.job.every == 0 or self.step == recipe.steps:
-                log.write(self.step, self._mean(parts), rate=self._rate(), feed=making, since=begun)
+                log.write(self.step, self._mean(parts), rate=recipe.rate * self._share(), feed=making, since=begun)
             if self.step % self.job.keep_every == 0:
                 self.keep()
                 if self.rank == 0:
@@ -117,28 +116,29 @@ class Run:
         return self.weights()
 
     def _one(self, ready: Block | Prepared) -> dict[str, Tensor]:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._rate()
-        mixed = torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else nullcontext()
-        with mixed:
+        with self._mixed():
             parts = self.parallel(
                 ready, self.feed.samples_of(self.step), self.step, self.feed.random(self.step, self.device)
             )
         parts["total"].backward()
-        nn.utils.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], 1.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.steps.take(self._share())
         return {name: part.detach() for name, part in parts.items()}
 
-    def _rate(self) -> float:
+    def _mixed(self) -> torch.autocast:
+        """bfloat16 where it may be; the results stay, and the weights are, float32."""
+        kind = self.device.type
+        return torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda" or self.job.recipe.bfloat16)
+
+    def _share(self) -> float:
         recipe = self.job.recipe
-        return recipe.rate * rate_at(self.step, recipe.steps, recipe.warmup, recipe.decay)
+        return rate_at(self.step, recipe.steps, recipe.warmup, recipe.decay)
 
     def _block(self) -> Block | Prepared:
         number, seeds = self.feed.block(self.step)
         if self.held is None or self.held[0] != number:
             block = make_block(self.source, self.job.recipe.shoot, seeds, self.device)
-            self.held = number, self.objective.prepare(block)
+            with self._mixed():
+                self.held = number, self.objective.prepare(block)
         return self.held[1]
 
     def _over(self, begun: float) -> bool:
@@ -163,7 +163,7 @@ class Run:
         if self.rank:
             return
         recipe = self.job.recipe
-        write_checkpoint(self.job.folder, self.model, self.optimizer, self.step, recipe, self.lrm_sha256)
+        write_checkpoint(self.job.folder, self.model, self.steps, self.step, recipe, self.lrm_sha256)
         card = Card(recipe.model, recipe.preset, asdict(recipe), self.step, {}, self.lrm_sha256, recipe.lim_blocks)
         save_weights(self.weights(), self.model, card)
 

@@ -59,6 +59,14 @@ def test_going_on_from_a_checkpoint_gives_the_same_bits(
     assert log(tmp_path) == log(through)
 
 
+def test_so_it_does_in_bfloat16(trained: dict[str, Path], tmp_path: Path) -> None:
+    half = replace(smoke_lim(), bfloat16=True)
+    lrm = under(half, trained)
+    through = run(half, tmp_path / "through", lrm)
+    stopped = [run(half, tmp_path / "stopped", lrm, After(5)) for _ in range(2)][-1]
+    assert same(stopped, through) and not same(through, trained["smoke-lim"] / "smoke-lim.safetensors")
+
+
 @WHOLE
 def test_the_loss_curve_is_the_committed_one(recipe: Recipe, trained: dict[str, Path]) -> None:
     told = json.loads(CURVE.read_text())[recipe.name]
