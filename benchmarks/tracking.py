@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from benchmarks.page import write_page
 from lim_protocol.types import Keyframe, Mesh
-from lim_server.geometry import coarse, fine
+from lim_server.geometry import coarse, fine, search
 from lim_server.geometry.descriptors import Descriptors
 from lim_server.geometry.fine import Fine
 from lim_server.geometry.side import Side
@@ -77,7 +77,7 @@ def _normals(points: NDArray[np.float32], faces: NDArray[np.int32]) -> NDArray[n
     return np.cross(b - a, c - a)
 
 
-every_start, every_look, whole_problem = track.starts, track.unlikeness, track.problem_of
+every_start, every_look, whole_problem = search.starts, search.unlikeness, search.problem_of
 
 
 def _first_start(*given: Any) -> list[Start]:
@@ -90,7 +90,7 @@ def _no_looks(one: Descriptors, other: Descriptors) -> NDArray[np.float64]:
 
 def _no_links(*given: Any) -> coarse.Problem:
     problem = whole_problem(*given)
-    return replace(problem, grip=0 * problem.grip, held=0 * problem.held)
+    return replace(problem, grip=0 * problem.grip, mass=0 * problem.mass)
 
 
 def _all_trust(one: Side, _other: Side) -> NDArray[np.float64]:
@@ -108,13 +108,13 @@ def _stay(_fine: Any, _target: Any, start: NDArray[np.float64], *_: Any) -> NDAr
 
 
 WITHOUT: dict[str, tuple[Any, str, Any]] = {
-    "more starts than one": (track, "starts", _first_start),
-    "looks": (track, "unlikeness", _no_looks),
-    "exchanges of parts and limbs": (track, "CHANGES", 0),
+    "more starts than one": (search, "starts", _first_start),
+    "looks": (search, "unlikeness", _no_looks),
+    "exchanges of parts and limbs": (search, "CHANGES", 0),
     "turns about places near a joint": (coarse, "SWING", 1e3),
     "stiffness that gives": (fine, "STIFFER", 1.0),
-    "the second look": (track, "SECOND_LOOKS", 0),
-    "links between parts": (track, "problem_of", _no_links),
+    "the second look": (search, "SECOND_LOOKS", 0),
+    "links between parts": (search, "problem_of", _no_links),
     "shares (who matches whom, both ways)": (coarse, "shares", _either_way),
     "hidden surface told apart": (Side, "trust_beside", _all_trust),
     "the fine fit": (Fine, "onto", _stay),

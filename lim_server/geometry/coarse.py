@@ -8,7 +8,7 @@ stiffness fall from step to step. All guesses run in one batch of tensors on one
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import minimum_spanning_tree
+from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
 from torch import Tensor
 
 from lim_server.geometry.rotations import rotations
@@ -28,7 +28,7 @@ SLACK = 2.0
 """A link lets go where it is torn by more than this many widths."""
 SWING = 0.4
 """What a joint's pivot off its middle costs, against as long a tear."""
-TURNED = 0.4
+TURNED = 0.1
 """What half a turn at a joint costs: of the ways to lay a part that looks alike all around, the least turned."""
 LEVER = 0.05
 """A linked part turns with the other as if it held on to it over this length."""
@@ -47,7 +47,7 @@ class Problem:
     and may be each guess's own.
 
     links, joints: nodes of two parts that touch or nearly do, and where; linked: which parts
-    held, grip: share of the smaller part, and how firmly the link holds (1 where they touch)
+    mass, grip: share of the surface that each part has, by its number, and how firmly a link holds (1 where they touch)
     pinned: 1 for samples that stay at rest
     marks, mark_weights, mark_goals: landmarks at rest, what carries them, and where they are on the target
     """
@@ -62,7 +62,7 @@ class Problem:
     links: Int[Tensor, "l 2"]
     joints: Float[Tensor, "l 3"]
     linked: Int[Tensor, "l 2"]
-    held: Float[Tensor, " l"]
+    mass: Float[Tensor, " p"]
     grip: Float[Tensor, " l"]
     target: Float[Tensor, "m 3"]
     target_normals: Float[Tensor, "m 3"]
@@ -183,10 +183,9 @@ class Guesses:
         turns = self.turn[:, one], self.turn[:, other]
         torn = (0.5 * unpivoted(self._tear(), turns[1] - turns[0]) / width**2).clamp(max=12)
         bent = TURNED * (3 - (turns[0] * turns[1]).sum((-1, -2))) / 4  # 0 to 1 half a turn away
-        tear = (torn + bent).cpu().double().numpy()
-        held = p.held.cpu().double().numpy()
-        parts = p.linked.cpu().numpy()
-        return torch.tensor([_least(parts, t, held) for t in tear]).to(p.rest)
+        tears, bends = (x.cpu().double().numpy() for x in (torn, bent))
+        mass, parts = p.mass.cpu().double().numpy(), p.linked.cpu().numpy()
+        return torch.tensor([_least(parts, t, b, mass) for t, b in zip(tears, bends, strict=True)]).to(p.rest)
 
     def _tear(self) -> Float[Tensor, "h l 3"]:
         """How far the two ends of each link have come apart."""
@@ -262,15 +261,31 @@ def _incidence(pairs: Int[Tensor, "e 2"], count: int, like: Tensor) -> Float[Ten
     return out
 
 
-def _least(parts: Int[ndarray, "l 2"], tear: Float[ndarray, " l"], held: Float[ndarray, " l"]) -> float:
-    """The sum over the least torn spanning tree of the parts, each link as heavy as its smaller part."""
+def _least(
+    parts: Int[ndarray, "l 2"], tear: Float[ndarray, " l"], bent: Float[ndarray, " l"], mass: Float[ndarray, " p"]
+) -> float:
+    """The sum over the least torn spanning tree of the parts: each tear as heavy as its smaller part, each bend as
+    what hangs on it, so that a trunk turned under all its limbs counts as much as all of them turned.
+    """
     if not len(parts):
         return 0.0
     names, at = np.unique(parts, return_inverse=True)
-    at = at.reshape(parts.shape)
-    cost = np.full((len(names), len(names)), np.inf)
-    np.minimum.at(cost, (at.min(axis=1), at.max(axis=1)), tear + 1e-6)
-    weight = np.zeros_like(cost)
-    weight[at.min(axis=1), at.max(axis=1)] = held
-    tree = minimum_spanning_tree(csr_matrix(np.where(np.isfinite(cost), cost, 0.0))).tocoo()
-    return float((tree.data * weight[tree.row, tree.col]).sum())
+    at = np.sort(at.reshape(parts.shape), axis=1)
+    order = np.argsort(-(tear + bent), kind="stable")  # of links between the same two parts the last one counts
+    link = np.full((len(names), len(names)), -1)
+    link[at[order, 0], at[order, 1]] = order
+    cost = np.where(link >= 0, (tear + bent)[link] + 1e-6, 0.0)
+    tree = minimum_spanning_tree(csr_matrix(cost))
+    whole, hangs, out = mass[names].sum(), mass[names].copy(), 0.0
+    for part, holder in _upwards(tree):
+        chosen = link[min(part, holder), max(part, holder)]
+        out += tear[chosen] * mass[names[[part, holder]]].min() + bent[chosen] * min(hangs[part], whole - hangs[part])
+        hangs[holder] += hangs[part]
+    return float(out)
+
+
+def _upwards(tree: csr_matrix) -> Iterator[tuple[int, int]]:
+    """Each part of a forest with the one that it hangs on, those that hang on it before it."""
+    for name in np.unique(connected_components(tree, directed=False)[1], return_index=True)[1]:
+        order, holder = breadth_first_order(tree, name, directed=False)
+        yield from ((int(part), int(holder[part])) for part in order[:0:-1])

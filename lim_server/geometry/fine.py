@@ -11,16 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import ndarray
 from scipy.sparse import csr_matrix, diags, eye
-from scipy.spatial import cKDTree
 
 from lim_server.geometry.arap import Rigidity, solve, solver
-from lim_server.geometry.closest import nearest_blend
 from lim_server.geometry.contacts import ties
 from lim_server.geometry.landmarks import Landmarks
-from lim_server.geometry.normals import face_normals, vertex_normals
+from lim_server.geometry.lifted import THEIRS, Lifted
 from lim_server.geometry.shape import Shape
 from lim_server.geometry.spread import Spread
 from lim_server.geometry.stretch import Stretch
@@ -34,9 +32,8 @@ BEYOND = 0.8
 STIFF = 3e-3
 STIFFER, GIVES = 10.0, 0.03
 """How much stiffer what is not stretched becomes, and how much stretch undoes most of that."""
-FACING, PAINT, SMOOTH = 0.04, 0.4, 0.05
-"""A turn by one radian counts as far as 0.04 diagonals, a colour across the whole of Lab's lightness as 0.4."""
-MINE, THEIRS = 5000, 8000
+SMOOTH = 0.05
+MINE = 5000
 HEAVY = 1e3
 """A pinned point against the heaviest of the others: what is left of its way is set to nothing at the end."""
 
@@ -69,7 +66,7 @@ class Fine:
         """
         there = Spread.of(target, THEIRS)
         colored = self.source.colors is not None and target.colors is not None
-        goal = _Lifted(there, target.points, colored=colored)
+        goal = Lifted(there, target.points, colored=colored)
         around = MARK * landmarks.around(self.source) @ diags(1.0 - self.pinned)
         drawn = np.asarray(around.sum(axis=0)).ravel()
         points, rigid, turned = start, self.rigid, self.rigid.fit(start)
@@ -79,7 +76,7 @@ class Fine:
             if i >= ALIKE and (i - ALIKE) % EVERY == 0:
                 rigid = self._stiffer(points)
             reach = REACH[0] * (REACH[1] / REACH[0]) ** done
-            here = _Lifted(self.spread, points, colored=colored)
+            here = Lifted(self.spread, points, colored=colored)
             weight, carry, to = here.pull(goal, reach)
             weight = weight * (self.spread.blend @ (trust * (1.0 - self.pinned)))
             matrix, right = _normal_equations(self.spread.blend, weight, carry @ target.points)
@@ -110,33 +107,3 @@ def _normal_equations(
     """Least squares of what `carry` makes of the points against their goals."""
     heavy = (carry.T @ diags(weight)).tocsr()
     return heavy @ carry, heavy @ goal
-
-
-class _Lifted:
-    """A surface in nine dimensions: place, direction, colour."""
-
-    def __init__(self, spread: Spread, points: Float[ndarray, "n 3"], *, colored: bool):
-        shape = spread.shape
-        self.spread, self.triangles, self.share = spread, shape.triangles, spread.share
-        self.faces = face_normals(points, shape.triangles)
-        smooth = vertex_normals(points, shape.triangles)
-        paint = PAINT * shape.colors if colored and shape.colors is not None else np.zeros((len(points), 0))
-        self.corners = np.concatenate([points, FACING * smooth, paint], axis=1)
-        self.places = spread.blend @ points
-        self.normals = np.concatenate([smooth, self.faces[spread.triangle]])
-        self.rows = np.concatenate([self.places, FACING * self.normals, spread.blend @ paint], axis=1)
-        self.tree = cKDTree(self.rows)
-
-    def pull(self, other: _Lifted, reach: float) -> tuple[Float[ndarray, " q"], csr_matrix, Float[ndarray, "q 3"]]:
-        """Of each of my places: how strongly it is drawn, its match as a mean of the other's points, and itself."""
-        triangle = other.spread.lies_in[other.tree.query(self.rows)[1]]
-        corner = other.triangles[triangle]
-        blend, apart = nearest_blend(self.rows, *(other.corners[corner[:, k]] for k in range(3)))
-        facing = np.clip((self.normals * other.faces[triangle]).sum(axis=1), 0, 1)
-        weight = self.share * np.exp(-0.5 * (apart / reach) ** 2) * facing
-        return weight, _blending(corner, blend, len(other.corners)), self.places
-
-
-def _blending(corner: Int[ndarray, "q 3"], blend: Float[ndarray, "q 3"], count: int) -> csr_matrix:
-    rows = np.repeat(np.arange(len(corner)), 3)
-    return csr_matrix((blend.ravel(), (rows, corner.ravel())), shape=(len(corner), count))

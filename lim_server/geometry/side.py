@@ -67,11 +67,10 @@ class Side:
         return made[self.graph.samples] > 1 - 1e-9
 
     @property
-    def held(self) -> Float[ndarray, " l"]:
-        """Of each of the graph's links the share of the surface that the smaller of its two parts has."""
-        area = np.bincount(self.cover.part, self.cover.area)
-        smaller: Float[ndarray, " l"] = area[self.graph.linked].min(axis=1)
-        return smaller / area.sum()
+    def mass(self) -> Float[ndarray, " p"]:
+        """Share of the surface that each part has, by its number."""
+        area: Float[ndarray, " p"] = np.bincount(self.cover.part, self.cover.area)
+        return area / area.sum()
 
     def carried(self, turn: Float[ndarray, "k 3 3"], place: Float[ndarray, "k 3"]) -> Float[ndarray, "n 3"]:
         """The shape's points where the graph takes them whose nodes are turned and placed so."""

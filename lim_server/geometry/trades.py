@@ -40,11 +40,13 @@ class Trade:
 
     parts  the two parts' numbers, the same one twice for a part laid on itself
     turn, shift  from the one's place to the other's
+    alone  whether what hangs on it stays where it is: a trunk can be the wrong way round under its limbs
     """
 
     parts: tuple[int, int]
     turn: Float[ndarray, "3 3"]
     shift: Float[ndarray, 3]
+    alone: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +54,13 @@ class Trades:
     """What can be traded within a source.
 
     hanging  for each part number, the nodes of it and of what hangs on it, away from the largest part
+    own      for each part number, its nodes
     samples  for each part number, some of the graph's samples that lie on it
     """
 
     trades: list[Trade]
     hanging: dict[int, Int[ndarray, " _"]]
+    own: dict[int, Int[ndarray, " _"]]
     samples: dict[int, Int[ndarray, " _"]]
 
     @classmethod
@@ -65,7 +69,7 @@ class Trades:
         cover, graph = source.cover, source.graph
         count = len(np.unique(cover.part[graph.nodes]))
         if not 2 <= count <= MOST_PARTS:
-            return cls([], {}, {})
+            return cls([], {}, {}, {})
         one = Parts.of(cover, colored=cover.colors is not None, least=LARGE)
         hanging = _hanging(cover)
         trades = _alike(one, hanging, device)
@@ -74,6 +78,7 @@ class Trades:
         return cls(
             trades,
             {p: np.flatnonzero(np.isin(of_nodes, sorted(hanging[p]))) for p in numbers},
+            {p: np.flatnonzero(of_nodes == p) for p in numbers},
             {p: np.flatnonzero(of_samples == p) for p in numbers},
         )
 
@@ -90,7 +95,7 @@ class Trades:
             for own, other, step in ((a, b, there), (b, a, _inverse(there)))[: 1 if a == b else 2]:
                 new = _after(moved[other], step)
                 off = _after(new, _inverse(moved[own]))
-                at = torch.as_tensor(self.hanging[own]).to(turn.device)
+                at = torch.as_tensor((self.own if trade.alone else self.hanging)[own]).to(turn.device)
                 turn[at] = off[0] @ turn[at]
                 place[at] = place[at] @ off[0].T + off[1]
             turns.append(turn)
@@ -129,6 +134,8 @@ def _alike(one: Parts, hanging: dict[int, set[int]], device: str) -> list[Trade]
             if j >= i and not still and tried[b] < WAYS and (a == b or (a not in hanging[b] and b not in hanging[a])):
                 tried[b] += 1
                 out.append((cost, Trade((a, b), turn, shift)))
+                if a == b and len(hanging[a]) > 1:
+                    out.append((cost, Trade((a, b), turn, shift, alone=True)))
     return [trade for _, trade in sorted(out, key=lambda found: found[0])[:MOST]]
 
 

@@ -1,0 +1,46 @@
+"""How well the whole surface of a guess explains the target's and is explained by it.
+
+The graph's thousand samples lie 0.03 diagonals apart, too far to tell a trunk from the same trunk turned about: two
+ways to lay a part may cost the same to within what sampling costs. Some thousand places of either surface, each held
+against the other's triangles in place, direction and colour, tell them apart.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from lim_server.geometry.lifted import THEIRS, Lifted
+from lim_server.geometry.side import Side
+from lim_server.geometry.spread import Spread
+
+WIDTH, MOST = 0.02, 12.0
+"""What lies farther off than some widths is wrong, how far does not matter."""
+
+
+class Judge:
+    """Made once for each keyframe."""
+
+    def __init__(self, source: Side, mine: Spread, target: Side):
+        self.source, self.mine = source, mine
+        self.colored = source.shape.colors is not None and target.shape.colors is not None
+        self.target = Lifted(Spread.of(target.shape, THEIRS), target.shape.points, colored=self.colored)
+        self.share = _share(mine, source, target)
+        self.target_share = _share(self.target.spread, target, source)
+
+    def cost(self, points: Float[ndarray, "n 3"]) -> float:
+        """With the source's points there; lower is better, 0 at best."""
+        here = Lifted(self.mine, points, colored=self.colored)
+        return _far(here, self.target, self.share) + _far(self.target, here, self.target_share)
+
+
+def _far(one: Lifted, other: Lifted, share: Float[ndarray, " q"]) -> float:
+    apart = one.nearest(other)[2]
+    return float(share @ np.minimum(0.5 * (apart / WIDTH) ** 2, MOST))
+
+
+def _share(spread: Spread, side: Side, other: Side) -> Float[ndarray, " q"]:
+    trust = side.trust_beside(other)[side.nearest[: len(side.shape.points)]]
+    share: Float[ndarray, " q"] = spread.share * (spread.blend @ trust)
+    return share / share.sum()
