@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
 from torch import Tensor
 
+from lim_server.geometry.rig import Rig
 from lim_server.geometry.rotations import rotations
 from lim_server.geometry.transport import shares
 
@@ -72,6 +74,12 @@ class Problem:
     mark_weights: Float[Tensor, "g k"]
     mark_goals: Float[Tensor, "g 3"]
 
+    @cached_property
+    def rig(self) -> Rig:
+        """Who carries what; the landmarks behind the samples."""
+        weights, rest = torch.cat([self.weights, self.mark_weights]), torch.cat([self.rest, self.marks])
+        return Rig.of(weights, rest, self.nodes, self.edges, self.links, self.joints)
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -112,17 +120,10 @@ class Guesses:
 
     def __init__(self, problem: Problem, turn: Float[Tensor, "h k 3 3"], place: Float[Tensor, "h k 3"]):
         self.problem, self.turn, self.place = problem, turn, place
-        p = problem
-        # the samples, and behind them the landmarks
-        self.weights, rest = torch.cat([p.weights, p.mark_weights]), torch.cat([p.rest, p.marks])
-        self.arm = (self.weights[:, :, None] * (rest[:, None] - p.nodes)).reshape(len(rest), -1)
-        self.bones = p.nodes[p.edges[:, 1]] - p.nodes[p.edges[:, 0]]
-        self.levers = p.joints - p.nodes[p.links[:, 0]], p.joints - p.nodes[p.links[:, 1]]
-        self.per_edge = 1.0 / max(len(p.edges), 1)
-        bones = _incidence(p.edges, len(p.nodes), p.rest)
-        self.hold = self.per_edge * bones.T @ bones
-        self.ends = _incidence(p.links, len(p.nodes), p.rest)
-        self.v: Float[Tensor, "h m 1"] | None = None
+        rig = problem.rig
+        self.weights, self.arm, self.gram, self.ends = rig.weights, rig.arm, rig.gram, rig.ends
+        self.hold, self.per_edge, self.bones, self.levers = rig.hold, rig.per_edge, rig.bones, rig.levers
+        self.v: list[Float[Tensor, "a m 1"] | None] = [None] * len(place)
 
     def only(self, chosen: int) -> Guesses:
         """One of the guesses."""
@@ -134,8 +135,8 @@ class Guesses:
 
     def normals(self) -> Float[Tensor, "h n 3"]:
         """The samples' directions, turned with the graph."""
-        h = len(self.place)
-        blend = (self.problem.weights @ self.turn.reshape(h, -1, 9)).reshape(h, -1, 3, 3)
+        h, n = len(self.place), len(self.problem.rest)
+        blend = (self.weights @ self.turn.reshape(h, -1, 9))[:, :n].reshape(h, -1, 3, 3)
         return torch.nn.functional.normalize((blend @ self.problem.normals[..., None])[..., 0], dim=-1)
 
     def anneal(self, schedules: list[Schedule], steps: int, step: Callable[[int, int], None]) -> None:
@@ -148,14 +149,22 @@ class Guesses:
 
     def cost(self, width: float = 0.02) -> Float[Tensor, " h"]:
         """How badly each guess explains the target and is explained by it; lower is better."""
-        p = self.problem
-        apart = torch.cdist(self.points(), p.target.expand(len(self.place), -1, -1))
-        cost = 0.5 * (apart / width) ** 2 + 2 * (1 - self.normals() @ p.target_normals.T) + p.unlike
+        cost = torch.cat([self._unexplained(some, width) for some in self._pieces()]) + self._torn(width)
+        return cost + self._missed(width) + STRAIN * self._strain() if len(self.problem.marks) else cost
+
+    def _unexplained(self, some: slice, width: float) -> Float[Tensor, " a"]:
+        p, guesses = self.problem, Guesses(self.problem, self.turn[some], self.place[some])
+        points, unlike = guesses.points(), p.unlike if p.unlike.ndim == 2 else p.unlike[some]
+        apart = torch.cdist(points, p.target.expand(len(points), -1, -1))
+        cost = 0.5 * (apart / width) ** 2 + 2 * (1 - guesses.normals() @ p.target_normals.T) + unlike
         here, there = cost.amin(2).clamp(max=12), cost.amin(1).clamp(max=12)
-        away = 0.5 * ((self.points() - p.rest) / width).square().sum(-1)
+        away = 0.5 * ((points - p.rest) / width).square().sum(-1)
         here = torch.where(p.pinned > 0, away.clamp(max=12), here)
-        cost = (p.share * here).sum(1) + (p.target_share * there).sum(1) + self._torn(width)
-        return cost + self._missed(width) + STRAIN * self._strain() if len(p.marks) else cost
+        return (p.share * here).sum(1) + (p.target_share * there).sum(1)
+
+    def _pieces(self) -> list[slice]:
+        """On a CPU one guess after the other: what all samples have to do with all others stays in the cache."""
+        return [slice(i, i + 1) for i in range(len(self.place))] if self.place.device.type == "cpu" else [slice(None)]
 
     def _missed(self, width: float) -> Float[Tensor, " h"]:
         """What it costs to leave landmarks where they are not: the mean over them."""
@@ -199,19 +208,25 @@ class Guesses:
     def _match(self, now: _Now) -> tuple[Float[Tensor, "h ng 1"], Float[Tensor, "h ng 3"]]:
         """Weight of every sample and landmark, and that times where it should be."""
         p, h = self.problem, len(self.place)
-        root = now.facing.sqrt()
-        x = torch.cat([self.points() / now.width, root * self.normals()], dim=-1)
-        y = torch.cat([p.target / now.width, root * p.target_normals], dim=-1)
-        cost = torch.baddbmm(0.5 * (y * y).sum(-1)[:, None], x, y.transpose(1, 2), alpha=-1.0)
-        cost = cost.add_(0.5 * (x * x).sum(-1)[..., None]).add_(now.look * p.unlike)
-        kernel = cost.clamp_(max=60.0).neg_().exp_()
-        u, self.v = shares(kernel, p.share, p.target_share, self.v)
-        one = torch.cat([p.target, torch.ones_like(p.target[:, :1])], dim=1).expand(h, -1, -1)
-        got = 2 * u * (kernel @ (self.v * one))
+        x = torch.cat([self.points() / now.width, now.facing.sqrt() * self.normals()], dim=-1)
+        got = torch.cat([self._given(x[some], now, some, i) for i, some in enumerate(self._pieces())])
         pin, free = (PIN * p.share * p.pinned)[:, None], (1 - p.pinned)[:, None]
         weight, goal = free * got[..., 3:] + pin, free * got[..., :3] + pin * p.rest
         mark = torch.full_like(p.marks[:, :1], min(MARK, MARKS / max(len(p.marks), 1))).expand(h, -1, -1)
         return torch.cat([weight, mark], dim=1), torch.cat([goal, mark * p.mark_goals], dim=1)
+
+    def _given(self, x: Float[Tensor, "a n 6"], now: _Now, some: slice, batch: int) -> Float[Tensor, "a n 4"]:
+        """Of some guesses: the target's places that each sample is given, by weight, and their weight."""
+        p = self.problem
+        y = torch.cat([p.target / now.width[some], (now.facing[some].sqrt() * p.target_normals)], dim=-1)
+        cost = torch.baddbmm(0.5 * (y * y).sum(-1)[:, None], x, y.transpose(1, 2), alpha=-1.0)
+        unlike = p.unlike if p.unlike.ndim == 2 else p.unlike[some]
+        cost = cost.add_(0.5 * (x * x).sum(-1)[..., None]).add_(now.look[some] * unlike)
+        kernel = cost.clamp_(max=60.0).neg_().exp_()
+        u, v = shares(kernel, p.share, p.target_share, self.v[batch])
+        self.v[batch] = v
+        one = torch.cat([p.target, torch.ones_like(p.target[:, :1])], dim=1).expand(len(x), -1, -1)
+        return 2 * u * (kernel @ (v * one))
 
     def _follow(self, weight: Float[Tensor, "h ng 1"], goal: Float[Tensor, "h ng 3"], now: _Now) -> None:
         """The nodes, to where what they carry should be (equation 9 of Sorkine and Alexa with a pull)."""
@@ -220,13 +235,13 @@ class Guesses:
         one, other = p.links.T
         tear = (self._tear() ** 2).sum(-1, keepdim=True)
         tie = self.per_edge * now.stiff * now.link * p.grip[:, None] / (1 + tear / (SLACK * now.width) ** 2) ** 2
-        matrix = self.weights.T @ (weight * self.weights) + now.stiff * self.hold + self.ends.T @ (tie * self.ends)
+        matrix = (self.gram @ weight + self.ends @ tie).reshape(h, *self.hold.shape) + now.stiff * self.hold
         factors = torch.linalg.cholesky(matrix + ANCHOR * torch.eye(len(p.nodes), device=p.rest.device))
         neighbour = (BEND * self.per_edge * now.stiff * (self.bones**2).sum(-1)[:, None])[..., None]
         follow = BEND * tie[..., None] * LEVER**2
         for _ in range(ROUNDS):
             turn = self.turn
-            right = self.weights.T @ (goal - weight * self._carried(turn)) + ANCHOR * self.place
+            right = self.weights.mT @ (goal - weight * self._carried(turn)) + ANCHOR * self.place
             half = 0.5 * self.per_edge * now.stiff * ((turn[:, a] + turn[:, b]) @ self.bones[..., None])[..., 0]
             off = (turn[:, one] @ self.levers[0][..., None] - turn[:, other] @ self.levers[1][..., None])[..., 0]
             off = tie * off
@@ -235,7 +250,7 @@ class Guesses:
             self.place = torch.cholesky_solve(right, factors)
             grown = self.place[:, b] - self.place[:, a]
             outer = (self.per_edge * now.stiff * grown)[..., None] * self.bones[:, None]
-            lever = self.arm.T @ (goal - weight * (self.weights @ self.place))
+            lever = self.arm.mT @ (goal - weight * (self.weights @ self.place))
             spin = lever.reshape(h, -1, 3, 3).transpose(2, 3)
             spin = spin.index_add(1, a, outer + neighbour * turn[:, b]).index_add(1, b, outer + neighbour * turn[:, a])
             spin = spin.index_add(1, one, follow * turn[:, other]).index_add(1, other, follow * turn[:, one])
@@ -252,13 +267,6 @@ def unpivoted(tear: Float[Tensor, "*b 3"], bent: Float[Tensor, "*b 3 3"]) -> Flo
     still = SWING**2 * torch.eye(3, dtype=bent.dtype, device=bent.device)
     held = torch.linalg.solve(still + bent @ bent.mT, tear[..., None])[..., 0]
     return SWING**2 * (tear * held).sum(-1)
-
-
-def _incidence(pairs: Int[Tensor, "e 2"], count: int, like: Tensor) -> Float[Tensor, "e k"]:
-    out = torch.zeros(len(pairs), count, dtype=like.dtype, device=like.device)
-    rows = torch.arange(len(pairs), device=like.device)
-    out[rows, pairs[:, 1]], out[rows, pairs[:, 0]] = 1.0, -1.0
-    return out
 
 
 def _least(

@@ -37,11 +37,16 @@ class Lifted:
         self.rows = np.concatenate([self.places, FACING * self.normals, spread.blend @ paint], axis=1)
         self.tree = cKDTree(self.rows)
 
-    def nearest(self, other: Lifted) -> tuple[Int[ndarray, " q"], Float[ndarray, "q 3"], Float[ndarray, " q"]]:
-        """Of each of my places its match on the other: the triangle, where on it, and how far off, colours and all."""
-        triangle = other.spread.lies_in[other.tree.query(self.rows)[1]]
+    def nearest(
+        self, other: Lifted, every: int = 1
+    ) -> tuple[Int[ndarray, " q"], Float[ndarray, "q 3"], Float[ndarray, " q"]]:
+        """Of each of my places, or every so many of them, its match on the other: the triangle, where on it, and how
+        far off, colours and all.
+        """
+        rows = self.rows[::every]
+        triangle = other.spread.lies_in[other.tree.query(rows)[1]]
         corner = other.triangles[triangle]
-        blend, apart = nearest_blend(self.rows, *(other.corners[corner[:, k]] for k in range(3)))
+        blend, apart = nearest_blend(rows, *(other.corners[corner[:, k]] for k in range(3)))
         return triangle, blend, apart
 
     def pull(self, other: Lifted, reach: float) -> tuple[Float[ndarray, " q"], csr_matrix, Float[ndarray, "q 3"]]:

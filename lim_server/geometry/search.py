@@ -32,7 +32,7 @@ STEPS = 16
 SECOND_LOOKS, WORTH = 3, 0.995
 CHANGES, LIMB_STEPS, GAIN = 3, 10, 0.013
 """How often parts or limbs are exchanged, limbs in how many steps, and how much cheaper it must be to be believed."""
-PROMISING, SIFTED, SIFT_STEPS, TRADED = 1.1, 12, 4, 3
+PROMISING, SIFTED, SIFT_STEPS, TRADED = 1.1, 16, 4, 3
 """How much dearer than the guess a trade of parts may be at first; how many are fitted in a few steps, and in all."""
 RIVALS, CLOSE, APART = 3, 1.03, 0.02
 """How many guesses are improved by exchanges, how much dearer than the best they may be before, and how far (diagonals)
@@ -141,8 +141,8 @@ class Search:
         made = self.likes.parts.made(best.guess)
         if made is None:
             return None
-        cost = [self._cost(made.only(i), rough) for i, rough in enumerate(made.cost().tolist())]
-        likely = [i for i in sorted(range(len(cost)), key=cost.__getitem__) if cost[i] < PROMISING * best.cost]
+        rough = made.cost().tolist()
+        likely = [i for i in sorted(range(len(rough)), key=rough.__getitem__) if rough[i] < PROMISING * best.rough]
         begun = [Start("traded", made.turn[i], made.place[i], NEAR) for i in likely[:SIFTED]]
         if not begun:
             return None
