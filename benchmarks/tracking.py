@@ -26,6 +26,7 @@ from lim_protocol.types import Keyframe, Mesh
 from lim_server.geometry import coarse, fine, search
 from lim_server.geometry.descriptors import Descriptors
 from lim_server.geometry.fine import Fine
+from lim_server.geometry.judge import Judge
 from lim_server.geometry.side import Side
 from lim_server.geometry.starts import Start
 from lim_server.stages import track
@@ -60,13 +61,15 @@ def _mesh(data: dict[str, NDArray], name: str) -> Mesh:
     return Mesh(data[f"{name}_points"], np.full(len(faces), 3, np.int32), faces.ravel(), colors=data[f"{name}_colors"])
 
 
-def errors(task: Task, hints: track.Hints | None = None, *, trusted: bool = False) -> tuple[float, float, float, float]:
+def errors(
+    task: Task, hints: track.Hints | None = None, *, trusted: bool = False, diagonal: float = 1.0
+) -> tuple[float, float, float, float]:
     """Mean error and share within one percent, both in percent, triangles turned over in percent, seconds."""
     start = time.perf_counter()
     found = dict(track.track_keys(task.keyframes, device="cpu", step=lambda *_: None, hints=hints, trusted=trusted))
     seconds = time.perf_counter() - start
     moved = np.stack([found[i + 1].points for i in range(len(task.truth))])
-    error = np.linalg.norm(moved - task.truth, axis=2)
+    error = np.linalg.norm(moved - task.truth, axis=2) / diagonal
     faces = task.keyframes[0].mesh.triangles()
     over = (_normals(moved, faces) * _normals(task.truth, faces)).sum(axis=2) < 0
     return error.mean() * 100, (error < 0.01).mean() * 100, over.mean() * 100, seconds
@@ -103,6 +106,10 @@ def _either_way(kernel: torch.Tensor, left: torch.Tensor, right: torch.Tensor, *
     return left[:, None] / (kernel @ v).clamp(min=1e-30), v
 
 
+def _no_judge(_judge: Any, _points: NDArray[np.float64]) -> float:
+    return 0.0
+
+
 def _stay(_fine: Any, _target: Any, start: NDArray[np.float64], *_: Any) -> NDArray[np.float64]:
     return start
 
@@ -111,8 +118,11 @@ WITHOUT: dict[str, tuple[Any, str, Any]] = {
     "more starts than one": (search, "starts", _first_start),
     "looks": (search, "unlikeness", _no_looks),
     "exchanges of parts and limbs": (search, "CHANGES", 0),
+    "rivals": (search, "RIVALS", 1),
+    "the whole surface as judge": (Judge, "cost", _no_judge),
     "turns about places near a joint": (coarse, "SWING", 1e3),
     "stiffness that gives": (fine, "STIFFER", 1.0),
+    "momentum": (fine, "BEYOND", 0.0),
     "the second look": (search, "SECOND_LOOKS", 0),
     "links between parts": (search, "problem_of", _no_links),
     "shares (who matches whom, both ways)": (coarse, "shares", _either_way),

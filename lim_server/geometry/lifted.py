@@ -12,8 +12,8 @@ from lim_server.geometry.closest import nearest_blend
 from lim_server.geometry.normals import face_normals, vertex_normals
 from lim_server.geometry.spread import Spread
 
-FACING, PAINT = 0.04, 0.4
-"""A turn by one radian counts as far as 0.04 diagonals, a colour across the whole of Lab's lightness as 0.4."""
+FACING, PAINT = 0.025, 0.4
+"""A turn by one radian counts as far as 0.025 diagonals, a colour across the whole of Lab's lightness as 0.4."""
 THEIRS = 8000
 """About so many places are spread over a target."""
 

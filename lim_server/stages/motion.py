@@ -3,7 +3,8 @@
 Each point carries a rotation per key (how its surroundings stand against the source). Rotations follow a smooth
 curve through the keys (cumulative cubic, Kim et al. 1995), edges seen from their own rotation a cubic Hermite
 curve; the points are the mesh that comes nearest to the turned edges. So limbs swing on arcs, and velocity is
-continuous at the keys.
+continuous at the keys. What has not moved from any key to the next holds the rest: feet stay on the ground, and a body
+does not give way to its own head's turning.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from lim_server.geometry.unroll import unrolled
 
 PIN = 1e3
 """How heavy a pinned point is, against what its edges weigh together."""
+HELD, STILL, FREE = 0.01, 0.05, 0.1
+"""The same for a point that never moves; how far (diagonals) one moves that is half as heavy; and how much what moves
+counts, beside what does not, for where the whole is."""
 
 
 class Motion:
@@ -49,11 +53,13 @@ class Motion:
         self.apart = [self.frame.apply(p) - w[self.welded] for p, w in zip(self.keys, self.placed, strict=True)]
         self.rigid = Rigidity(shape.points, shape.triangles, ties(shape), shape.stiffness)
         self.pinned, self.still = shape.pinned, shape.pinned[self.welded][:, None]
-        self.area = shape.area + max(1e-4 * shape.area.sum(), 1e-12) / count
-        self.area /= self.area.sum()
-        self.anchor = 1e-4
+        area = shape.area + max(1e-4 * shape.area.sum(), 1e-12) / count
+        moved = [np.linalg.norm(b - a, axis=1) for a, b in zip(self.placed, self.placed[1:], strict=False)]
+        still = 1 / (1 + (np.max(moved, axis=0, initial=0) / STILL) ** 2)
+        self.share = area * (still + FREE) / (area * (still + FREE)).sum()
         scale = self.rigid.laplacian.diagonal().mean() + 1.0
-        self.mass = diags(self.anchor * scale * self.area + PIN * scale * self.pinned)
+        held = (1e-4 / count + HELD * still) * count * area / area.sum()
+        self.mass = diags(scale * (held + PIN * self.pinned))
         self.factors = solver((self.rigid.laplacian + self.mass).tocsr())
         turns = [np.broadcast_to(np.eye(3), (count, 3, 3)).copy()]
         turns += [self.rigid.fit(placed) for placed in self.placed[1:]]
@@ -100,7 +106,7 @@ class Motion:
         straight = self._hermite(k, s, [self.placed[m] for m in self._around(k)])
         points = solve(self.factors, right + self.mass @ straight)
         if not self.pinned.any():
-            points += self.area @ (straight - points)
+            points += self.share @ (straight - points)
         moved = points[self.welded] + self._hermite(k, s, [self.apart[m] for m in self._around(k)])
         return np.where(self.still, self.placed[0][self.welded], moved)
 

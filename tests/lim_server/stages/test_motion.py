@@ -60,6 +60,14 @@ def test_rigid_turn_stays_rigid() -> None:
     assert np.allclose(np.ptp(motion.at(2.0) @ half, axis=0), np.ptp(a.points, axis=0), atol=0.02)
 
 
+def test_what_never_moves_does_not_give_way_to_what_turns() -> None:
+    a, b = limb(24, 16, 0.0), limb(24, 16, 2.2)
+    stays = np.linalg.norm(a.points - b.points, axis=1) < 1e-6
+    assert 0.2 < stays.mean() < 0.8
+    halfway = Motion(a, (0.0, 10.0), (a.points, b.points)).at(5.0)
+    assert np.abs(halfway - a.points)[stays].mean() < 0.006, "it would be 0.02 if nothing held it"
+
+
 def test_pinned_points_stay_between_keys_and_the_rest_hangs_on_to_them() -> None:
     a, b = limb(24, 16, 0.0), limb(24, 16, 1.4)
     base = a.points[:, 2] < -0.4

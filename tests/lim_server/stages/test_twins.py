@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lim_protocol.types import Keyframe, Mesh
+from lim_server.geometry import search
 from lim_server.geometry.limbs import twins
 from lim_server.geometry.shape import Frame
 from lim_server.geometry.side import Side
@@ -31,7 +32,7 @@ def test_legs_of_a_puppet_swing_about_their_hips_and_are_not_exchanged() -> None
 def test_legs_of_one_surface_that_cross_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     source, target, truth = walker(26, 44), walker(-26, 52), walker(-26, 44)
     assert error(source, target, truth) < 0.01
-    monkeypatch.setattr(track, "CHANGES", 0)
+    monkeypatch.setattr(search, "CHANGES", 0)
     assert error(source, target, truth) > 0.02, "they are not taken for each other anyway: try a harder one"
 
 
@@ -51,11 +52,11 @@ def test_each_trade_undoes_itself() -> None:
     """A leg takes the other's place, and that one its: done twice, all is as it was."""
     source = side(puppet(0, 3))
     trades = Trades.of(source, "cpu")
-    problem = track.problem_of(
-        source, source, track.Landmarks.of(source.shape, puppet(0, 3), Frame.of(puppet(0, 3).points)), "cpu"
+    problem = search.problem_of(
+        source, source, search.Landmarks.of(source.shape, puppet(0, 3), Frame.of(puppet(0, 3).points)), "cpu"
     )
     eye = np.broadcast_to(np.eye(3), (len(problem.nodes), 3, 3)).copy()
-    still = track.Guesses(problem, track.torch.as_tensor(eye, dtype=problem.rest.dtype)[None], problem.nodes[None])
+    still = search.Guesses(problem, search.torch.as_tensor(eye, dtype=problem.rest.dtype)[None], problem.nodes[None])
     legs = [k for k, trade in enumerate(trades.trades) if trade.parts[0] != trade.parts[1]]
     assert legs, "two legs and nothing else alike"
     made = trades.made(still)
