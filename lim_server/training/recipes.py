@@ -64,7 +64,7 @@ def nano_lrm() -> Recipe:
 def nano_lim() -> Recipe:
     """LIM over the nano LRM."""
     shoot = Shoot(nano().size)
-    return Recipe("nano-lim", "lim", "nano", 6000, 2000, 8, 8e-4, shoot, clips=256, uses=24, field=0.5, causal=0.5)
+    return Recipe("nano-lim", "lim", "nano", 6000, 2000, 8, 8e-4, shoot, clips=384, uses=12, field=0.5, causal=0.5)
 
 
 def nano_lim_direct() -> Recipe:
@@ -74,7 +74,7 @@ def nano_lim_direct() -> Recipe:
 
 def nano_xyz() -> Recipe:
     """LIM's twin: canonical coordinates."""
-    return replace(nano_lim(), name="nano-xyz", model="lim-xyz", causal=0.0, whole=0.75)
+    return replace(nano_lim(), name="nano-xyz", model="lim-xyz", uses=8, causal=0.0, whole=0.75)
 
 
 def tiny_lrm() -> Recipe:
