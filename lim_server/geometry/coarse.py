@@ -194,7 +194,7 @@ class Guesses:
         bent = TURNED * (3 - (turns[0] * turns[1]).sum((-1, -2))) / 4  # 0 to 1 half a turn away
         tears, bends = (x.cpu().double().numpy() for x in (torn, bent))
         mass, parts = p.mass.cpu().double().numpy(), p.linked.cpu().numpy()
-        return torch.tensor([_least(parts, t, b, mass) for t, b in zip(tears, bends, strict=True)]).to(p.rest)
+        return torch.tensor([least_torn(parts, t, b, mass) for t, b in zip(tears, bends, strict=True)]).to(p.rest)
 
     def _tear(self) -> Float[Tensor, "h l 3"]:
         """How far the two ends of each link have come apart."""
@@ -269,7 +269,7 @@ def unpivoted(tear: Float[Tensor, "*b 3"], bent: Float[Tensor, "*b 3 3"]) -> Flo
     return SWING**2 * (tear * held).sum(-1)
 
 
-def _least(
+def least_torn(
     parts: Int[ndarray, "l 2"], tear: Float[ndarray, " l"], bent: Float[ndarray, " l"], mass: Float[ndarray, " p"]
 ) -> float:
     """The sum over the least torn spanning tree of the parts: each tear as heavy as its smaller part, each bend as
