@@ -163,7 +163,8 @@ def main() -> None:
         where, attribute, value = WITHOUT[name]
         with patch.object(where, attribute, value):
             rows += _table(tasks, f"without {name}")
-    command = "python -m benchmarks.tracking TASKS" + (" --without" if asked.without is not None else "")
+    only = "" if asked.only == "*" else f" --only '{asked.only}'"
+    command = f"python -m benchmarks.tracking TASKS{only}" + (" --without" if asked.without is not None else "")
     write_page("tracking", "True errors of the tracker, one thread", "\n".join(rows), command)
 
 

@@ -17,8 +17,8 @@ from lim_server.geometry.spread import Spread
 
 WIDTH, MOST = 0.02, 12.0
 """What lies farther off than some widths is wrong, how far does not matter."""
-EVERY = 2
-"""One of so many places of the fine fit is asked."""
+EVERY, ASKED = 2, 6000
+"""Every other place of the fine fit is asked, of large meshes about so many."""
 
 
 class Judge:
@@ -38,12 +38,15 @@ class Judge:
 
 
 def _far(one: Lifted, other: Lifted, share: Float[ndarray, " q"]) -> float:
-    apart = one.nearest(other, EVERY)[2]
+    apart = one.nearest(other, _every(one.spread))[2]
     return float(share @ np.minimum(0.5 * (apart / WIDTH) ** 2, MOST))
 
 
 def _share(spread: Spread, side: Side, other: Side) -> Float[ndarray, " q"]:
     trust = side.trust_beside(other)[side.nearest[: len(side.shape.points)]]
-    share: Float[ndarray, " q"] = spread.share * (spread.blend @ trust)
-    share = share[::EVERY]
+    share: Float[ndarray, " q"] = (spread.share * (spread.blend @ trust))[:: _every(spread)]
     return share / share.sum()
+
+
+def _every(spread: Spread) -> int:
+    return max(EVERY, len(spread.share) // ASKED)
