@@ -43,12 +43,16 @@ def _job() -> Job:
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so many, with a checkpoint")
     for name in INSTEAD:
         parser.add_argument(f"--{name}", type=int, help="instead of the recipe's")
+    parser.add_argument(
+        "--pace", type=float, default=1.0, help="times the recipe's rates: less than 1 goes on from good weights gently"
+    )
     parser.add_argument("--device", default="cpu")
     given = parser.parse_args()
     if fault := _fault(given):
         parser.error(fault)
     changed = {name: getattr(given, name) for name in INSTEAD if getattr(given, name) is not None}
     recipe = replace(RECIPES[given.recipe](), **changed)
+    recipe = replace(recipe, rate=recipe.rate * given.pace, muon=recipe.muon * given.pace)
     return Job(recipe, given.out, given.lrm, given.start, given.clips, given.minutes, given.device)
 
 
@@ -58,6 +62,8 @@ def _fault(given: argparse.Namespace) -> str:
         value = getattr(given, name)
         if value is not None and value < least:
             return f"--{name}: {value}. Use {least} or more"
+    if not 0 < given.pace <= 1:
+        return f"--pace: {given.pace}. Use a number from above 0 to 1"
     if not given.minutes > 0:
         return f"--minutes: {given.minutes}. Use a number above zero"
     if given.out.exists() and not given.out.is_dir():

@@ -45,6 +45,7 @@ def folder(tmp_path: Path) -> Path:
         (["smoke-lrm", "--out", "o", "--minutes", "0"], "--minutes: 0.0. Use a number above zero"),
         (["smoke-lrm", "--out", "o", "--minutes", "-3"], "--minutes: -3.0"),
         (["smoke-lrm", "--out", "o", "--minutes", "nan"], "--minutes: nan"),
+        (["smoke-lrm", "--out", "o", "--pace", "0"], "--pace: 0.0. Use a number from above 0 to 1"),
         (["smoke-lrm", "--out", "o", "--steps", "0"], "--steps: 0. Use 1 or more"),
         (["smoke-lrm", "--out", "o", "--decay", "-1"], "--decay: -1. Use 0 or more"),
         (["smoke-lrm", "--out", "o", "--seed", "-1"], "--seed: -1"),
