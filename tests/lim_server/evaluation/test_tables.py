@@ -77,13 +77,15 @@ def test_what_is_known_of_a_sequence_is_true(held: HeldOut) -> None:
     frames, mask = held.frames, held.mask
     assert (held.novel[MIDDLE].amax(1) > 0)[~mask].sum() == 0
     assert held.motion == pytest.approx((frames[2] - frames[0]).norm(dim=-1).mean().item(), rel=1e-5)
-    # seen from a novel camera, what is solid lies behind the mask
+    # seen from a novel camera, what is solid lies behind the mask, or next to it: its pixels are large
+    near = torch.nn.functional.max_pool2d(mask.float(), 3, 1, 1)
     centres = cell_centres()[held.cells]
     flat = novel_cameras(2).project(centres.expand(2, -1, -1))
     for view in range(2):
         column = ((flat[view, :, 0] + 1) * SIZE / 2).long()
         row = ((1 - flat[view, :, 1]) * SIZE / 2).long()
-        assert mask[view, row, column].float().mean() > 0.9
+        assert near[view, row, column].all()
+        assert mask[view, row, column].float().mean() > 0.85
     assert held.cells.shape == (CELLS**3,)
 
 
