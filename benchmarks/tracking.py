@@ -118,7 +118,6 @@ WITHOUT: dict[str, tuple[Any, str, Any]] = {
     "more starts than one": (search, "starts", _first_start),
     "looks": (search, "unlikeness", _no_looks),
     "exchanges of parts and limbs": (search, "CHANGES", 0),
-    "rivals": (search, "RIVALS", 1),
     "the whole surface as judge": (Judge, "cost", _no_judge),
     "turns about places near a joint": (coarse, "SWING", 1e3),
     "stiffness that gives": (fine, "STIFFER", 1.0),

@@ -1,8 +1,8 @@
 """Roughly where everything goes at one keyframe: the cheapest of many guesses, and what exchanges make of it.
 
-All starts are annealed at once. What comes out cheapest, and what is nearly as cheap but something else, has its like
-parts and limbs exchanged; the best of these is fitted again with what it is sure of. Each guess is judged twice: by the
-graph's samples, which know what places look like and what is torn, and by the whole surface (judge.py), which is sharp.
+All starts are annealed at once. What comes out cheapest has its like parts and limbs exchanged, and is fitted again by
+what it is sure of. Each guess is judged twice: by the graph's samples, which know what places look like and what is
+torn, and by the whole surface (judge.py), which is sharp.
 """
 
 from __future__ import annotations
@@ -29,14 +29,13 @@ Hint = Float[torch.Tensor, "n m"]
 """How much speaks against each match of the two graphs' samples."""
 
 STEPS = 16
+SHARP = 2.0
+"""How much the judgement of the whole surface counts beside that of the graph's samples."""
 SECOND_LOOKS, WORTH = 3, 0.995
 CHANGES, LIMB_STEPS, GAIN = 3, 10, 0.013
 """How often parts or limbs are exchanged, limbs in how many steps, and how much cheaper it must be to be believed."""
 PROMISING, SIFTED, SIFT_STEPS, TRADED = 1.1, 16, 4, 3
 """How much dearer than the guess a trade of parts may be at first; how many are fitted in a few steps, and in all."""
-RIVALS, CLOSE, APART = 3, 1.03, 0.02
-"""How many guesses are improved by exchanges, how much dearer than the best they may be before, and how far (diagonals)
-from each better one on average."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,11 +65,6 @@ class Found:
         """The source's points."""
         return _carried(source, self.guess)
 
-    def apart(self, other: Found) -> float:
-        """How far from another guess, on average over the surface."""
-        far = torch.linalg.vector_norm(self.guess.points() - other.guess.points(), dim=-1)
-        return float(far[0] @ self.guess.problem.share)
-
 
 class Search:
     """For one keyframe."""
@@ -98,7 +92,7 @@ class Search:
         found = self._annealed(begun, hint if trusted else None)
         if hint is not None and not trusted:
             found += self._annealed([found[0].start], hint, "led by LIM")
-        best = min((self._changed(rival) for rival in _rivals(found)), key=lambda one: one.cost)
+        best = self._changed(min(found, key=lambda one: one.cost))
         for _ in range(SECOND_LOOKS):
             again = self._second_look(best)
             if again is None or again.cost > WORTH * best.cost:
@@ -122,7 +116,7 @@ class Search:
         return sorted(found, key=lambda one: one.cost)
 
     def _cost(self, guess: Guesses, rough: float) -> float:
-        return rough + self.judge.cost(_carried(self.source, guess))
+        return rough + SHARP * self.judge.cost(_carried(self.source, guess))
 
     def _changed(self, best: Found) -> Found:
         """A guess with its like parts and limbs exchanged, as long as that gets cheaper."""
@@ -167,16 +161,6 @@ class Search:
             return None
         both = told if first.hint is None else told + first.hint
         return replace(self._annealed([first.start], both, "second look")[0], hint=first.hint)
-
-
-def _rivals(found: list[Found]) -> list[Found]:
-    """The cheapest, and what is nearly as cheap and something else: exchanges may help it more."""
-    kept: list[Found] = []
-    least = min(one.cost for one in found)
-    for one in sorted(found, key=lambda one: one.cost):
-        if one.cost <= CLOSE * least and len(kept) < RIVALS and all(one.apart(other) > APART for other in kept):
-            kept.append(one)
-    return kept
 
 
 def _carried(source: Side, guess: Guesses) -> Float[ndarray, "n 3"]:
