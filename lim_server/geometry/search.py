@@ -33,7 +33,8 @@ SHARP = 2.0
 """How much the judgement of the whole surface counts beside that of the graph's samples."""
 SECOND_LOOKS, WORTH = 3, 0.995
 CHANGES, LIMB_STEPS, GAIN = 3, 10, 0.013
-"""How often parts or limbs are exchanged, limbs in how many steps, and how much cheaper it must be to be believed."""
+"""How often parts or limbs are exchanged, limbs in how many steps, and how much cheaper that, or what LIM led, must be
+to be believed."""
 PROMISING, SIFTED, SIFT_STEPS, TRADED = 1.1, 16, 4, 3
 """How much dearer than the guess a trade of parts may be at first; how many are fitted in a few steps, and in all."""
 
@@ -90,9 +91,11 @@ class Search:
         self.step("starts", 0, 1)
         begun = starts(self.problem, self.source, self.target, before, self.landmarks)
         found = self._annealed(begun, hint if trusted else None)
+        best = found[0]
         if hint is not None and not trusted:
-            found += self._annealed([found[0].start], hint, "led by LIM")
-        best = self._changed(min(found, key=lambda one: one.cost))
+            led = self._annealed([best.start], hint, "led by LIM")[0]
+            best = led if led.cost < best.cost - GAIN else best
+        best = self._changed(best)
         for _ in range(SECOND_LOOKS):
             again = self._second_look(best)
             if again is None or again.cost > WORTH * best.cost:
@@ -140,9 +143,10 @@ class Search:
         begun = [Start("traded", made.turn[i], made.place[i], NEAR) for i in likely[:SIFTED]]
         if not begun:
             return None
-        sifted = self._annealed(begun, best.hint, "trades", SIFT_STEPS)[:TRADED]
+        sifted = self._annealed(begun, None, "trades", SIFT_STEPS)[:TRADED]
         begun = [replace(one.start, turn=one.guess.turn[0], place=one.guess.place[0]) for one in sifted]
-        return self._annealed(begun, best.hint, "trades")[0]
+        fitted = self._annealed(begun, None, "trades")
+        return replace(min(sifted[0], fitted[0], key=lambda one: one.cost), hint=best.hint)
 
     def _exchanged(self, best: Found) -> Found | None:
         """The best of what comes of keeping two limbs that mirror each other from where they are (limbs.py)."""
