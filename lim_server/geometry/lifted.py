@@ -12,8 +12,9 @@ from lim_server.geometry.closest import nearest_blend
 from lim_server.geometry.normals import face_normals, vertex_normals
 from lim_server.geometry.spread import Spread
 
-FACING, PAINT = 0.025, 0.4
-"""A turn by one radian counts as far as 0.025 diagonals, a colour across the whole of Lab's lightness as 0.4."""
+FACING, PLAIN, PAINT = 0.025, 0.04, 0.4
+"""A turn by one radian counts as far as 0.025 diagonals, 0.04 where no colours tell more, and a colour across the whole
+of Lab's lightness as 0.4."""
 THEIRS = 8000
 """About so many places are spread over a target."""
 
@@ -31,10 +32,11 @@ class Lifted:
         self.faces = face_normals(points, shape.triangles)
         smooth = vertex_normals(points, shape.triangles)
         paint = PAINT * shape.colors if colored and shape.colors is not None else np.zeros((len(points), 0))
-        self.corners = np.concatenate([points, FACING * smooth, paint], axis=1)
+        facing = FACING if colored else PLAIN
+        self.corners = np.concatenate([points, facing * smooth, paint], axis=1)
         self.places = spread.blend @ points
         self.normals = np.concatenate([smooth, self.faces[spread.triangle]])
-        self.rows = np.concatenate([self.places, FACING * self.normals, spread.blend @ paint], axis=1)
+        self.rows = np.concatenate([self.places, facing * self.normals, spread.blend @ paint], axis=1)
         self.tree = cKDTree(self.rows)
 
     def nearest(
