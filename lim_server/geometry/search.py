@@ -145,8 +145,7 @@ class Search:
             return None
         sifted = self._annealed(begun, None, "trades", SIFT_STEPS)[:TRADED]
         begun = [replace(one.start, turn=one.guess.turn[0], place=one.guess.place[0]) for one in sifted]
-        fitted = self._annealed(begun, None, "trades")
-        return replace(min(sifted[0], fitted[0], key=lambda one: one.cost), hint=best.hint)
+        return replace(self._annealed(begun, None, "trades")[0], hint=best.hint)
 
     def _exchanged(self, best: Found) -> Found | None:
         """The best of what comes of keeping two limbs that mirror each other from where they are (limbs.py)."""

@@ -23,7 +23,7 @@ def judge(cuts: int) -> tuple[Judge, np.ndarray]:
 def test_where_it_belongs_costs_next_to_nothing() -> None:
     made, points = judge(5)
     assert made.cost(points) < 0.1
-    assert made.cost(points + [0.03, 0, 0]) > 5 * made.cost(points)
+    assert made.cost(points + np.array([0.03, 0, 0])) > 5 * made.cost(points)
 
 
 @pytest.mark.parametrize("cuts", [3, 5])
