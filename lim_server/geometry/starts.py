@@ -5,7 +5,7 @@ A fit finds the nearest valley; these are the valleys worth looking into. Which 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ DOUBT = 1.02
 """Where parts are many and alike, a free choice for each explains anything a little better."""
 MISSED = 0.02
 """A part that leaves its landmarks this far (diagonals) is as bad as one that fits half a unit worse."""
+HALF_ROUND = 0.08
+"""How much dearer the whole turned half round counts: of ways that look alike, the least turned."""
 FAR = Schedule()
 NEAR = Schedule(width=(0.04, 0.012), stiff=(3.0, 0.6), facing=(1.0, 1.0), look=(2.0, 2.0))
 
@@ -48,7 +50,7 @@ def starts(
     """All starts for one keyframe; `last` are the source's points at the keyframe before."""
     turn, shift, cost = poses(_few(problem), _few_of_target(problem), problem.unlike[:FEW, :FEW])
     kept = _different(turn, cost)
-    out = [_whole(f"turned {_degrees(turn[i]):.0f}", problem, turn[i], shift[i]) for i in kept]
+    out = [_turned(problem, turn[i], shift[i]) for i in kept]
     still = torch.eye(3, dtype=turn.dtype, device=turn.device)
     off = problem.target_share @ problem.target - problem.share @ problem.rest
     if all(_degrees(turn[i]) > APART for i in kept):
@@ -96,6 +98,11 @@ def _whole(
     name: str, problem: Problem, turn: Float[Tensor, "3 3"], shift: Float[Tensor, 3], schedule: Schedule = FAR
 ) -> Start:
     return Start(name, turn.expand(len(problem.nodes), 3, 3), problem.nodes @ turn.T + shift, schedule)
+
+
+def _turned(problem: Problem, turn: Float[Tensor, "3 3"], shift: Float[Tensor, 3]) -> Start:
+    degrees = _degrees(turn)
+    return replace(_whole(f"turned {degrees:.0f}", problem, turn, shift), doubt=1 + HALF_ROUND * degrees / 180)
 
 
 def _as_last(problem: Problem, source: Side, last: Float[ndarray, "n 3"]) -> Start:
