@@ -75,7 +75,7 @@ class Fine:
             step("fine", i, STEPS)
             done = min(1.0, i / NARROW)
             if i >= ALIKE and (i - ALIKE) % EVERY == 0:
-                rigid = self._stiffer(points)
+                rigid = self.stiffer(points)
             reach = REACH[0] * (REACH[1] / REACH[0]) ** done
             here = Lifted(self.spread, points, colored=colored)
             weight, carry, to = here.pull(goal, reach)
@@ -97,8 +97,8 @@ class Fine:
                 last = points
         return np.where(self.source.pinned[:, None], self.source.points, points)
 
-    def _stiffer(self, points: Float[ndarray, "n 3"]) -> Rigidity:
-        """Where the surface has not stretched so far, it shall not."""
+    def stiffer(self, points: Float[ndarray, "n 3"]) -> Rigidity:
+        """How rigid the source is from now on: where the surface has not stretched so far, it shall not."""
         give = (self.stretch.at(points) / GIVES) ** 2
         return self.rigid.stiffened(1 + (STIFFER - 1) / (1 + give) ** 2)
 

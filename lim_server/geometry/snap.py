@@ -1,12 +1,20 @@
-"""Onto the surface, where it is near and faces the same way, and no triangle turns over by it."""
+"""Onto the surface, where it is near and faces the same way, and no triangle turns over by it.
+
+The closest place of a point that is a little off lies aside of it as well, by chance, and differently for its
+neighbour: put there, a mesh gets noisy edges. So the mesh is first laid onto the surface as a whole, free to slide,
+with a field of displacements that is smooth; only what that leaves goes to the closest place, and not quite.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
+from scipy.sparse import bmat, diags
+from scipy.sparse.linalg import cg
 from scipy.spatial import cKDTree
 
+from lim_server.geometry.arap import Rigidity
 from lim_server.geometry.closest import Surface, nearest_blend
 from lim_server.geometry.lifted import THEIRS
 from lim_server.geometry.normals import face_normals, vertex_normals
@@ -14,32 +22,70 @@ from lim_server.geometry.shape import Shape
 from lim_server.geometry.spread import Spread
 
 NEAR, FACING = 0.01, 0.3
+LAID, SMOOTH, PINNED = 2, 1e-5, 1e2
+"""How often the mesh is laid onto the surface; how smooth the displacements are, and how heavy a pinned point is,
+against how the whole surface draws."""
+ENOUGH, MOST = 1e-4, 200
+"""Where the solver of displacements stops: left of the right side, and steps."""
+LEFT = 7e-4
+"""So far off (diagonals) a point may stay: less than the thousandth that is promised."""
 TURNED, ROUNDS = 0.5, 8
 ASIDE = 0.02
 """A place that faces the other way counts as far as this (diagonals), where the closest one does so."""
 
 
-def snap(source: Shape, target: Shape, points: Float[ndarray, "n 3"]) -> Float[ndarray, "n 3"]:
-    """Points moved to the target's closest point; those farther than a hundredth of the diagonal stay.
+def snap(source: Shape, target: Shape, points: Float[ndarray, "n 3"], rigid: Rigidity) -> Float[ndarray, "n 3"]:
+    """Points moved onto the target; those farther than a hundredth of the diagonal only go along with the others.
 
     In thin places (lips, fins, teeth) the closest surface is often that of the other side: then it is the closest that
     faces the same way. Corners of triangles that would turn by more than 60 degrees go half the way, or a quarter, and
     so on. Pinned points stay, and stiff ones go a part of the way: at ten times the usual stiffness a tenth.
     """
-    facing = vertex_normals(points, source.triangles)
-    goal, near = _closest(target, points, facing)
-    part = np.where(near & ~source.pinned, 1.0, 0.0)
+    before = face_normals(points, source.triangles)
+    for _ in range(LAID):
+        points = _unturned(source, before, points, _laid(source, target, points, rigid))
+    goal, near = _closest(target, points, vertex_normals(points, source.triangles))
+    apart = np.linalg.norm(goal - points, axis=1)
+    part = np.where(near & ~source.pinned & (apart > LEFT), 1.0 - LEFT / np.maximum(apart, LEFT), 0.0)
     if source.stiffness is not None:
         part /= np.maximum(source.stiffness, 1.0)
-    before = face_normals(points, source.triangles)
+    return _unturned(source, before, points, part[:, None] * (goal - points))
+
+
+def _unturned(
+    source: Shape, before: Float[ndarray, "t 3"], points: Float[ndarray, "n 3"], way: Float[ndarray, "n 3"]
+) -> Float[ndarray, "n 3"]:
+    """Points that go their way as far as no triangle turns much by it from where it faced before."""
+    part = np.ones((len(points), 1))
     for last in (False,) * (ROUNDS - 1) + (True,):
-        moved = points + part[:, None] * (goal - points)
-        turned = (face_normals(moved, source.triangles) * before).sum(axis=1) < TURNED
+        turned = (face_normals(points + part * way, source.triangles) * before).sum(axis=1) < TURNED
         undone = np.unique(source.triangles[turned])
-        if not part[undone].any():
+        if not (part[undone] * way[undone]).any():
             break
         part[undone] *= 0.0 if last else 0.5
-    return np.where(part[:, None] == 1.0, goal, points + part[:, None] * (goal - points))
+    return points + part * way
+
+
+def _laid(source: Shape, target: Shape, points: Float[ndarray, "n 3"], rigid: Rigidity) -> Float[ndarray, "n 3"]:
+    """Smooth ways of all points by which they come nearest to the planes of their closest places.
+
+    Least squares of a (n . (x + d - c))^2 and of SMOOTH times the Laplacian of d, as stiff as `rigid`: it is three
+    times as large as the others and changes every time, so it is not factored.
+    """
+    facing = vertex_normals(points, source.triangles)
+    goal, near = _closest(target, points, facing)
+    whole = source.area.sum()
+    draw = source.area / whole * near * ~source.pinned
+    off = ((goal - points) * facing).sum(axis=1)
+    smooth = SMOOTH / whole * rigid.laplacian + diags(PINNED * source.pinned + 1e-12)
+    planes = [
+        [diags(draw * facing[:, i] * facing[:, j]) + (smooth if i == j else 0.0 * smooth) for j in range(3)]
+        for i in range(3)
+    ]
+    matrix = bmat(planes, format="csr")
+    right = (draw * off * facing.T).ravel()
+    moved, _ = cg(matrix, right, rtol=ENOUGH, maxiter=MOST, M=diags(1 / matrix.diagonal()))
+    return np.where(source.pinned[:, None], 0.0, moved.reshape(3, -1).T)
 
 
 def _closest(
