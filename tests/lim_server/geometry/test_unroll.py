@@ -31,3 +31,16 @@ def test_a_point_turned_by_mistake_leads_nobody_astray() -> None:
 def test_parts_without_a_way_between_them_each_start_from_their_least_turn() -> None:
     out = unrolled(told(np.array([0.2, 0.3, 2.9, 3.3])), np.array([[0, 1], [2, 3]]))
     assert np.allclose(out[:, 1], [0.2, 0.3, 2.9, 3.3])
+
+
+def test_a_head_goes_the_short_way_past_a_bolt_that_does_not() -> None:
+    body, bolt, head = [0.0] * 10, [-2.9], [2.4] * 20
+    out = unrolled(told(np.array([*body, *bolt, *head])), CHAIN[:30])
+    assert np.allclose(out[11:, 1], 2.4)
+
+
+def test_a_hand_goes_with_its_arm() -> None:
+    body, arm, hand = [0.0] * 10, [2.6] * 10, [3.5] * 5
+    out = unrolled(told(np.array([*body, *arm, *hand])), CHAIN[:24])
+    assert np.allclose(out[10:20, 1], 2.6)
+    assert np.allclose(out[20:, 1], 3.5)
