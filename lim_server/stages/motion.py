@@ -5,6 +5,10 @@ curve through the keys (cumulative cubic, Kim et al. 1995), edges seen from thei
 curve; the points are the mesh that comes nearest to the turned edges. So limbs swing on arcs, and velocity is
 continuous at the keys. What has not moved from any key to the next holds the rest: feet stay on the ground, and a body
 does not give way to its own head's turning.
+
+What a key's surface asks of the mesh beyond the source's own form, some ten-thousandths of the diagonal and different
+for each point, is that key's alone and fades on the way to the next: so the noise of matching stays out of the frames
+between, and machines' parts stay whole.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from scipy.spatial.transform import Rotation
 from lim_protocol.types import Mesh
 from lim_server.geometry.arap import Rigidity, solve, solver
 from lim_server.geometry.contacts import ties
+from lim_server.geometry.easing import Easing
 from lim_server.geometry.shape import Frame, Shape
 from lim_server.geometry.unroll import unrolled
 
@@ -28,6 +33,11 @@ PIN = 1e3
 HELD, STILL, FREE = 0.01, 0.05, 0.1
 """The same for a point that never moves; how far (diagonals) one moves that is half as heavy; and how much what moves
 counts, beside what does not, for where the whole is."""
+
+
+def _faded(near: float) -> float:
+    """How much of a key's own is left, 1 at the key and 0 at the next, level at both."""
+    return (near * near * (3 - 2 * near)) ** 3
 
 
 class Motion:
@@ -54,6 +64,10 @@ class Motion:
         self.rigid = Rigidity(shape.points, shape.triangles, ties(shape), shape.stiffness)
         self.pinned, self.still = shape.pinned, shape.pinned[self.welded][:, None]
         area = shape.area + max(1e-4 * shape.area.sum(), 1e-12) / count
+        eased = [self.placed[0], *Easing(self.rigid, area, shape.pinned).all(self.placed[1:])]
+        # what a point lost by easing: little, and the key's alone
+        self.own = [before - after for before, after in zip(self.placed, eased, strict=True)]
+        self.placed = eased
         moved = [np.linalg.norm(b - a, axis=1) for a, b in zip(self.placed, self.placed[1:], strict=False)]
         still = 1 / (1 + (np.max(moved, axis=0, initial=0) / STILL) ** 2)
         self.share = area * (still + FREE) / (area * (still + FREE)).sum()
@@ -107,6 +121,7 @@ class Motion:
         points = solve(self.factors, right + self.mass @ straight)
         if not self.pinned.any():
             points += self.share @ (straight - points)
+        points += _faded(1 - s) * self.own[k] + _faded(s) * self.own[k + 1]
         moved = points[self.welded] + self._hermite(k, s, [self.apart[m] for m in self._around(k)])
         return np.where(self.still, self.placed[0][self.welded], moved)
 

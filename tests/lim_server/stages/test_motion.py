@@ -52,6 +52,16 @@ def test_limb_swings_on_an_arc() -> None:
     assert turned < 0.35 * straight
 
 
+def test_noise_of_a_key_stays_at_the_key() -> None:
+    a = limb(120, 60, 0.0)
+    size = np.linalg.norm(np.ptp(a.points, axis=0))
+    noisy = a.points + np.random.default_rng(0).normal(0, 3e-4 * size, a.points.shape).astype(np.float32)
+    motion = Motion(a, (0.0, 8.0, 16.0), (a.points, noisy, a.points))
+    at_key, near, between = (np.abs(motion.at(t) - a.points).mean() for t in (8.0, 7.0, 4.0))
+    assert between < 0.25 * at_key
+    assert between < near < at_key
+
+
 def test_rigid_turn_stays_rigid() -> None:
     a = limb(12, 8, 0.3)
     turn = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]], np.float32)
