@@ -26,7 +26,9 @@ PARTS = {
     "surfaces": ("side.py", "of"),
     "starts": ("starts.py", "starts"),
     "coarse": ("coarse.py", "anneal"),
+    "judge": ("judge.py", "cost"),
     "fine": ("fine.py", "onto"),
+    "onto the surface": ("snap.py", "snap"),
     "factors": ("arap.py", "solver"),
 }
 
@@ -57,11 +59,13 @@ def _row(rings: int, around: int) -> str:
 
 def main() -> None:
     """Every size, the smallest first."""
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     head = "| points | seconds | microseconds per n log2 n | " + " | ".join(PARTS) + " | true error % |"
     rows = [_row(*size) for size in SIZES]
     text = "\n".join([head, "|" + "---|" * (len(PARTS) + 4), *rows])
-    write_page("track_scale", "Tracking by the size of the source, 2 threads", text, "python -m benchmarks.track_scale")
+    write_page(
+        "track_scale", "Tracking by the size of the source, one thread", text, "python -m benchmarks.track_scale"
+    )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
 
 TASKS is a folder of .npz files: src_points, src_faces, src_colors; tgt_ (or key1_, ...) likewise; gt_points of the
 source at the target (or, for clips, at every frame, and `keys`, the frames of the keyframes); `frames`; and `gap`, the
-class of the task. Lengths in diagonals. --without tracks everything again with one part left out at a time.
+class of the task. Lengths in diagonals. --without tracks everything again with one part left out at a time (a page of
+its own).
 """
 
 from __future__ import annotations
@@ -164,7 +165,8 @@ def main() -> None:
             rows += _table(tasks, f"without {name}")
     only = "" if asked.only == "*" else f" --only '{asked.only}'"
     command = f"python -m benchmarks.tracking TASKS{only}" + (" --without" if asked.without is not None else "")
-    write_page("tracking", "True errors of the tracker, one thread", "\n".join(rows), command)
+    page = "tracking" if asked.without is None else "tracking_parts"
+    write_page(page, "True errors of the tracker, one thread", "\n".join(rows), command)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ from lim_server.geometry.shape import Shape
 from lim_server.geometry.spread import Spread
 
 NEAR, FACING = 0.01, 0.3
+REACH = 0.003
+"""How far (diagonals) a place is off that draws the mesh about half: a scan's hull is not to draw what it hides."""
 LAID, SMOOTH, PINNED = 2, 1e-5, 1e2
 """How often the mesh is laid onto the surface; how smooth the displacements are, and how heavy a pinned point is,
 against how the whole surface draws."""
@@ -69,14 +71,15 @@ def _unturned(
 def _laid(source: Shape, target: Shape, points: Float[ndarray, "n 3"], rigid: Rigidity) -> Float[ndarray, "n 3"]:
     """Smooth ways of all points by which they come nearest to the planes of their closest places.
 
-    Least squares of a (n . (x + d - c))^2 and of SMOOTH times the Laplacian of d, as stiff as `rigid`: it is three
-    times as large as the others and changes every time, so it is not factored.
+    Least squares of a (n . (x + d - c))^2, a robust (Welsch), and of SMOOTH times the Laplacian of d, as stiff as
+    `rigid`. Three times as large as the others, and another every time: so it is not factored.
     """
     facing = vertex_normals(points, source.triangles)
     goal, near = _closest(target, points, facing)
     whole = source.area.sum()
-    draw = source.area / whole * near * ~source.pinned
-    off = ((goal - points) * facing).sum(axis=1)
+    way = goal - points
+    off = (way * facing).sum(axis=1)
+    draw = source.area / whole * near * ~source.pinned * np.exp(-0.5 * (way**2).sum(axis=1) / REACH**2)
     smooth = SMOOTH / whole * rigid.laplacian + diags(PINNED * source.pinned + 1e-12)
     planes = [
         [diags(draw * facing[:, i] * facing[:, j]) + (smooth if i == j else 0.0 * smooth) for j in range(3)]
