@@ -49,7 +49,10 @@ class Memo(Protocol):
         """Keep it."""
 
     def at_hand(self, name: bytes, make: Callable[[], T]) -> T:
-        """What `make` made under this name before, where this process still has it in memory."""
+        """The shot that `make` made under this name before, where this process still has it in memory."""
+
+    def key_at_hand(self, name: bytes, make: Callable[[], T]) -> T:
+        """The same for what is made of a single key."""
 
 
 class Seconds:
@@ -149,7 +152,7 @@ class TrackJob:
     def _hints(self) -> Hints | None:
         """What LIM tells of the keys, unless geometry alone is wanted or there are no weights."""
         models = None if self.options.method == "geometry" else shipped(self.device)
-        return None if models is None else Canonical(models, self.keyframes, self.device).told
+        return None if models is None else Canonical(models, self.keyframes, self.device, self.memo.key_at_hand).told
 
     @cached_property
     def _key_names(self) -> list[bytes]:

@@ -23,6 +23,8 @@ TEXTURE_MAX = 16384
 CELLS_MIN, CELLS_MAX = 16, 384
 SHOTS = 2
 """How many shots' motion a worker holds in memory: the one somebody scrubs through, and the one before."""
+KEYS = 128
+"""How many times it holds what a model makes of one key: some hundred kilobytes each (nano)."""
 
 T = TypeVar("T")
 
@@ -47,9 +49,9 @@ class Job(Protocol):
 
 
 class Hand:
-    """What this process has in memory of the shots it worked on last, by name."""
+    """What this process made last and has in memory, by name."""
 
-    def __init__(self, most: int = SHOTS):
+    def __init__(self, most: int):
         self.most, self.held = most, OrderedDict[bytes, Any]()
 
     def get(self, name: bytes, make: Callable[[], T]) -> T:
@@ -64,12 +66,16 @@ class Hand:
 class Shelf:
     """The store as the pipeline's memo, and as the place of inputs."""
 
-    def __init__(self, store: Store, hand: Hand):
-        self.store, self.hand = store, hand
+    def __init__(self, store: Store, shots: Hand, keys: Hand):
+        self.store, self.shots, self.keys = store, shots, keys
 
     def at_hand(self, name: bytes, make: Callable[[], T]) -> T:
-        """What is in memory under the name, or made now."""
-        return self.hand.get(name, make)
+        """The shot that is in memory under the name, or made now."""
+        return self.shots.get(name, make)
+
+    def key_at_hand(self, name: bytes, make: Callable[[], T]) -> T:
+        """The same for what is made of a single key."""
+        return self.keys.get(name, make)
 
     def get(self, name: bytes) -> memoryview | None:
         """What was kept under the name."""

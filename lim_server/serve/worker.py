@@ -31,7 +31,7 @@ from lim_server.models.shipped import shipped_names
 from lim_server.models.weights import BadWeights
 from lim_server.serve import link
 from lim_server.serve.jobs import record_name, summary_name
-from lim_server.serve.ops import OPS, Hand, Job, Shelf, TaskError
+from lim_server.serve.ops import KEYS, OPS, SHOTS, Hand, Job, Shelf, TaskError
 from lim_server.serve.provenance import code_digest
 from lim_server.serve.store import Store
 
@@ -64,7 +64,8 @@ class Worker:
         self.socket.setsockopt(zmq.IDENTITY, name)
         self.socket.setsockopt(zmq.LINGER, 1000)
         self.socket.connect(endpoint)
-        self.run, self.stepped, self.hand = b"", 0.0, Hand()
+        self.run, self.stepped = b"", 0.0
+        self.shots, self.keys = Hand(SHOTS), Hand(KEYS)
         self.warm: OrderedDict[bytes, Paused] = OrderedDict()
 
     def serve(self) -> None:
@@ -140,7 +141,7 @@ class Worker:
         paused = self.warm.pop(self.run, None)
         if paused is not None and paused.next == first:
             return paused
-        job = OPS[task["op"]](task, Shelf(self.store, self.hand), self.device, self.code, self.step)
+        job = OPS[task["op"]](task, Shelf(self.store, self.shots, self.keys), self.device, self.code, self.step)
         return Paused(job, job.records(first), first)
 
     def _keep_warm(self, paused: Paused, at: int) -> None:

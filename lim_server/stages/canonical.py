@@ -7,7 +7,9 @@ canonical coordinates are far apart are unlike each other. That is told to the c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from lim_protocol import records
 from lim_protocol.types import Keyframe, Mesh
 from lim_server.geometry.shape import Frame
 from lim_server.geometry.side import Side
@@ -29,23 +32,42 @@ MOST = 3.0
 """What a match that the twin speaks against costs at most; a look that differs costs as much."""
 
 
-class Canonical:
-    """The twin at work on one shot. Everything is in one ball, so that what is made of a key serves all pairs."""
+T = TypeVar("T")
 
-    def __init__(self, models: Models, keyframes: Sequence[Keyframe], device: str):
-        self.models, self.device = models, device
+
+@runtime_checkable
+class Keeper(Protocol):
+    """Where what is made of a key is looked for before it is made."""
+
+    def __call__(self, name: bytes, make: Callable[[], T], /) -> T:
+        """What is kept under the name, or made now."""
+
+
+def made_anew(_name: bytes, make: Callable[[], T], /) -> T:
+    """Nothing is kept."""
+    return make()
+
+
+class Canonical:
+    """The twin at work on one shot. Everything is in one ball, so that what is made of a key serves all pairs.
+
+    What the LRM makes of a key is kept by its content, so that a shot tracked again (stiffer, with other pins, with one
+    key more inside the same ball) finds it.
+    """
+
+    def __init__(self, models: Models, keyframes: Sequence[Keyframe], device: str, keep: Keeper = made_anew):
+        self.models, self.device, self.keep = models, device, keep
         whole = np.concatenate([key.mesh.points for key in keyframes])
         self.ball = Ball.of(torch.tensor(whole, dtype=torch.float32, device=device))
         self.frame = Frame.of(keyframes[0].mesh.points)
-        with torch.inference_mode():
-            views = self._views(keyframes[0].mesh)
-            self.features = models.lrm(views.canonical, views.mask, views.cameras).features
-            self.near = self._seen(views)
+        mesh = keyframes[0].mesh
+        self.features = keep(self._name("features", mesh), lambda: self._features(mesh))
+        self.near = self._tokens(mesh)
 
     @torch.inference_mode()
     def told(self, key: Keyframe, source: Side, target: Side) -> Float[Tensor, "n m"]:
         """How much canonical coordinates speak against each match of the graphs' samples, 0 to MOST."""
-        far = self._seen(self._views(key.mesh))
+        far = self._tokens(key.mesh)
         interval = self.models.twin.interval(self.features, far, self.near)
         planes = self.models.twin(interval, torch.ones(1, device=self.device)).planes
         home = self._home(planes, self._in_ball(target.points))
@@ -67,8 +89,25 @@ class Canonical:
             colour = torch.tensor(mesh.colors, device=self.device).float() / 255
         return look(points, triangles, colour, self.models.lrm.preset.size)
 
-    def _seen(self, views: Views) -> Tokens:
-        return self.models.lrm.encoder(views.colour, views.mask, views.cameras)
+    @torch.inference_mode()
+    def _features(self, mesh: Mesh) -> list[Float[Tensor, "1 t d"]]:
+        """Of the source in canonical coordinates."""
+        views = self._views(mesh)
+        return self.models.lrm(views.canonical, views.mask, views.cameras).features
+
+    def _tokens(self, mesh: Mesh) -> Tokens:
+        """Image tokens of a key in colours."""
+
+        @torch.inference_mode()
+        def make() -> Tokens:
+            views = self._views(mesh)
+            return self.models.lrm.encoder(views.colour, views.mask, views.cameras)
+
+        return self.keep(self._name("tokens", mesh), make)
+
+    def _name(self, what: str, mesh: Mesh) -> bytes:
+        where = f"{what} {self.models.sha256} {self.device} {self.ball.centre.tolist()} {self.ball.radius}".encode()
+        return hashlib.sha256(where + records.digest(records.pack_mesh(mesh))).digest()
 
     def _in_ball(self, points: Float[ndarray, "n 3"]) -> Float[Tensor, "n 3"]:
         return self.ball.apply(torch.tensor(self.frame.undo(points), device=self.device))

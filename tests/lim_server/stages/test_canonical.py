@@ -16,6 +16,7 @@ from lim_server.models.lim import Lim
 from lim_server.models.lrm import Lrm
 from lim_server.models.presets import smoke
 from lim_server.models.shipped import Models
+from lim_server.serve.ops import Hand
 from lim_server.stages.canonical import MOST, Canonical
 from lim_server.stages.track import Tracker, track_keys
 from tests.lim_server.stages.creatures import limb
@@ -46,6 +47,23 @@ def test_what_is_told_is_bounded_and_the_same_each_time(models: Models, keys: li
     assert float(told.min()) >= 0
     assert float(told.max()) <= MOST
     assert torch.equal(told, Canonical(models, keys, "cpu").told(keys[1], tracker.source, target))
+
+
+def test_what_is_made_of_a_key_is_found_again(
+    models: Models, keys: list[Keyframe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Hand(8)
+    tracker = Tracker(keys[0], device="cpu")
+    target = Side.of(keys[1].mesh, tracker.frame)
+    first = Canonical(models, keys, "cpu", kept.get).told(keys[1], tracker.source, target)
+    seen: list[object] = []
+    monkeypatch.setattr(Canonical, "_views", lambda self, mesh: seen.append(mesh))
+    assert torch.equal(first, Canonical(models, keys, "cpu", kept.get).told(keys[1], tracker.source, target))
+    assert not seen
+    other = Keyframe(16.0, limb(14, 13, 2.0, True), "outside the ball")
+    with pytest.raises(AttributeError):
+        Canonical(models, [*keys, other], "cpu", kept.get)
+    assert seen == [keys[0].mesh]
 
 
 def test_a_true_canonical_field_tells_places_apart(

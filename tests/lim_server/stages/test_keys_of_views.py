@@ -67,7 +67,7 @@ def job(views: Views, lrm: Lrm, store: Path, opened: Callable[[], None] = lambda
         return lrm
 
     keys = [ViewedKey(1.0, "ball", views, b"one"), ViewedKey(2.0, "again", views, b"two")]
-    shelf = Shelf(Store(store, 1 << 30), Hand())
+    shelf = Shelf(Store(store, 1 << 30), Hand(1), Hand(1))
     return ReconstructJob(keys, 24, model=Model("smoke-lrm", "ab", model), code=b"code", memo=shelf, step=nothing)
 
 
