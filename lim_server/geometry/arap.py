@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,13 +12,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.sparse import coo_matrix, csr_matrix, diags, spmatrix
 
-
-def rotations(m: Float[ndarray, "n 3 3"]) -> Float[ndarray, "n 3 3"]:
-    """The proper rotation nearest to each matrix."""
-    u, _, v = (x.numpy() for x in torch.linalg.svd(torch.from_numpy(m)))
-    u[:, :, 2] *= np.where(np.linalg.det(u @ v) < 0, -1.0, 1.0)[:, None]
-    return u @ v
-
+from lim_server.geometry.elastic import Elastic
 
 TIE = 0.1
 """Weight of an edge that is not the mesh's own; a cotangent of an even triangle is 0.58."""
@@ -59,37 +54,34 @@ class Rigidity:
         self.outward = csr_matrix(
             (np.r_[np.ones(len(i)), -np.ones(len(i))], (np.r_[j, i], np.r_[e, e])), shape=(n, len(i))
         )
-        self.around = csr_matrix((np.ones(2 * len(i)), (np.r_[j, i], np.r_[e, e])), shape=(n, len(i)))
-        self._weigh(self.weights)
+        self.laplacian = self._laplacian()
 
-    def _weigh(self, weights: Float[ndarray, " e"]) -> None:
-        self.weights = weights
-        self.laplacian = (self.outward @ diags(weights) @ self.outward.T).tocsr()
-        self.neighbours = (self.around @ diags(weights * (self.vectors**2).sum(1)) @ self.around.T).tocsr()
-        self.neighbours.setdiag(0)
+    def _laplacian(self) -> csr_matrix:
+        return (self.outward @ diags(self.weights) @ self.outward.T).tocsr()
 
     def stiffened(self, times: Float[ndarray, " n"]) -> Rigidity:
         """The same surface, around each point so many times stiffer."""
         out = copy.copy(self)
-        out._weigh(self.weights * np.sqrt(times[self.edges].prod(axis=1)))
+        out.__dict__.pop("elastic", None)
+        out.weights = self.weights * np.sqrt(times[self.edges].prod(axis=1))
+        out.laplacian = out._laplacian()
         return out
 
-    def fit(
-        self, points: Float[ndarray, "n 3"], former: Float[ndarray, "n 3 3"] | None = None, smooth: float = 0.0
-    ) -> Float[ndarray, "n 3 3"]:
+    @cached_property
+    def elastic(self) -> Elastic:
+        """The same for what goes step by step."""
+        edges, rest, weights = (torch.from_numpy(x) for x in (self.edges, self.vectors, self.weights))
+        return Elastic(edges, rest, weights, len(self.rest))
+
+    def fit(self, points: Float[ndarray, "n 3"]) -> Float[ndarray, "n 3 3"]:
         """The rotation of every point's surroundings."""
-        d = points[self.edges[:, 1]] - points[self.edges[:, 0]]
-        outer = (self.weights[:, None, None] * d[:, :, None] * self.vectors[:, None]).reshape(-1, 9)
-        s = self.around @ outer
-        if former is not None and smooth > 0:
-            s = s + smooth * (self.neighbours @ former.reshape(-1, 9))
-        return rotations(s.reshape(-1, 3, 3) + 1e-12 * np.eye(3))
+        turned: Float[ndarray, "n 3 3"] = self.elastic.fit(torch.from_numpy(points)).numpy()
+        return turned
 
     def goal(self, turned: Float[ndarray, "n 3 3"]) -> Float[ndarray, "n 3"]:
         """The right side of the Laplace equation: rest edges, turned by the mean of their ends."""
-        i, j = self.edges.T
-        v = np.einsum("eij,ej->ei", 0.5 * (turned[i] + turned[j]), self.vectors)
-        return self.outward @ (self.weights[:, None] * v)
+        right: Float[ndarray, "n 3"] = self.elastic.goal(torch.from_numpy(turned)).numpy()
+        return right
 
 
 def _cotangents(rest: Float[ndarray, "n 3"], triangles: Int[ndarray, "t 3"]) -> Float[ndarray, " t3"]:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import igl
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
+from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,38 +65,31 @@ def barycentric(
 
 
 def nearest_blend(
-    p: Float[ndarray, "q d"], a: Float[ndarray, "q d"], b: Float[ndarray, "q d"], c: Float[ndarray, "q d"]
-) -> tuple[Float[ndarray, "q 3"], Float[ndarray, " q"]]:
+    p: Float[Tensor, "q d"], a: Float[Tensor, "q d"], b: Float[Tensor, "q d"], c: Float[Tensor, "q d"]
+) -> tuple[Float[Tensor, "q 3"], Float[Tensor, " q"]]:
     """Weights of the corners at the closest point of each triangle in any number of dimensions, and how far it is."""
     u, v, w = b - a, c - a, p - a
-    uu, uv, vv = _dot(u, u), _dot(u, v), _dot(v, v)
-    wu, wv = _dot(w, u), _dot(w, v)
+    uu, uv, vv = (u * u).sum(1), (u * v).sum(1), (v * v).sum(1)
+    wu, wv = (w * u).sum(1), (w * v).sum(1)
     det = uu * vv - uv * uv
     proper = det > 1e-9 * uu * vv + 1e-30
-    safe = np.where(proper, det, 1.0)
+    safe = torch.where(proper, det, 1.0)
     s, t = (vv * wu - uv * wv) / safe, (uu * wv - uv * wu) / safe
-    blend = np.stack([1 - s - t, s, t], axis=1)
-    out = ~proper | (blend.min(axis=1) < 0)
-    if out.any():
-        blend[out] = _nearest_on_sides(p[out], a[out], b[out], c[out])
+    blend = torch.stack([1 - s - t, s, t], 1)
+    within = proper & (blend.amin(1) >= 0)
+    blend = torch.where(within[:, None], blend, _nearest_on_sides(p, a, b, c))
     off = p - (blend[:, :1] * a + blend[:, 1:2] * b + blend[:, 2:] * c)
-    return blend, np.sqrt(_dot(off, off))
+    return blend, (off * off).sum(1).sqrt()
 
 
 def _nearest_on_sides(
-    p: Float[ndarray, "q d"], a: Float[ndarray, "q d"], b: Float[ndarray, "q d"], c: Float[ndarray, "q d"]
-) -> Float[ndarray, "q 3"]:
+    p: Float[Tensor, "q d"], a: Float[Tensor, "q d"], b: Float[Tensor, "q d"], c: Float[Tensor, "q d"]
+) -> Float[Tensor, "q 3"]:
     blends, squares = [], []
     for k, (start, end) in enumerate(((a, b), (b, c), (c, a))):
-        side = end - start
-        along = np.clip(_dot(p - start, side) / np.maximum(_dot(side, side), 1e-30), 0, 1)
-        off = p - start - along[:, None] * side
-        blends.append(np.roll(np.stack([1 - along, along, np.zeros_like(along)], axis=1), k, axis=1))
-        squares.append(_dot(off, off))
-    nearest = np.stack(squares, axis=1).argmin(axis=1)
-    chosen: Float[ndarray, "q 3"] = np.stack(blends, axis=1)[np.arange(len(p)), nearest]
-    return chosen
-
-
-def _dot(x: Float[ndarray, "q d"], y: Float[ndarray, "q d"]) -> Float[ndarray, " q"]:
-    return np.einsum("qd,qd->q", x, y)
+        side, off = end - start, p - start
+        along = ((off * side).sum(1) / (side * side).sum(1).clamp(min=1e-30)).clamp(0, 1)
+        blends.append(torch.stack([1 - along, along, torch.zeros_like(along)], 1).roll(k, 1))
+        squares.append((off - along[:, None] * side).square().sum(1))
+    nearest = torch.stack(squares, 1).argmin(1)
+    return torch.stack(blends, 1)[torch.arange(len(p), device=p.device), nearest]

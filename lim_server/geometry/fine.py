@@ -4,21 +4,25 @@ Nearest in place, direction and colour together, so that what looks alike meets.
 its distance (Welsch's robust function), and the mesh resists as in Sorkine and Alexa 2007: everywhere alike at first,
 then ten times as much where its surroundings turn out not to be stretched. Machines and bones are held like that, and
 skin gives.
+
+Everything is on one device from the first step to the last.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-import numpy as np
+import torch
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.sparse import csr_matrix, diags, eye
+from torch import Tensor
 
-from lim_server.geometry.arap import Rigidity, solve, solver
+from lim_server.geometry.arap import Rigidity
 from lim_server.geometry.contacts import ties
+from lim_server.geometry.equations import Equations
 from lim_server.geometry.landmarks import Landmarks
-from lim_server.geometry.lifted import THEIRS, Lifted
+from lim_server.geometry.lifted import THEIRS, Lifted, Places
 from lim_server.geometry.shape import Shape
 from lim_server.geometry.spread import Spread
 from lim_server.geometry.stretch import Stretch
@@ -37,7 +41,6 @@ SMOOTH = 0.05
 MINE = 5000
 HEAVY = 1e3
 """A pinned point against the heaviest of the others: what is left of its way is set to nothing at the end."""
-
 MARK = 1e-3
 """How hard a landmark is drawn, where the whole source is drawn with 2: about as hard as a patch ten times its own."""
 
@@ -45,12 +48,14 @@ MARK = 1e-3
 class Fine:
     """What is made of the source once."""
 
-    def __init__(self, source: Shape):
-        self.source = source
+    def __init__(self, source: Shape, device: str):
+        self.source, self.device = source, device
         self.rigid = Rigidity(source.points, source.triangles, ties(source), source.stiffness)
-        self.stretch = Stretch(source)
+        self.elastic = self.rigid.elastic.to(device)
+        self.stretch = Stretch(source, device)
         self.spread = Spread.of(source, MINE)
-        self.pinned = source.pinned.astype(np.float64)
+        self.rest = torch.as_tensor(source.points, device=device)
+        self.pinned = torch.as_tensor(source.pinned, device=device).double()[:, None]
         self.stiff = 0.1 * STIFF / max(float(source.area.sum()), 1e-12)
 
     def onto(
@@ -65,47 +70,79 @@ class Fine:
 
         Pinned points are not drawn, and end exactly at rest. Landmarks draw what is around them.
         """
-        there = Spread.of(target, THEIRS)
-        colored = self.source.colors is not None and target.colors is not None
-        goal = Lifted(there, target.points, colored=colored)
-        around = MARK * landmarks.around(self.source) @ diags(1.0 - self.pinned)
-        drawn = np.asarray(around.sum(axis=0)).ravel()
-        points, last, rigid, turned = start, start, self.rigid, self.rigid.fit(start)
+        match = _Match(self, target, trust)
+        marks = _Marks(self, landmarks)
+        points = last = torch.as_tensor(start, device=self.device)
+        elastic, turned = self.elastic, self.elastic.fit(points)
         for i in range(STEPS):
             step("fine", i, STEPS)
             done = min(1.0, i / NARROW)
             if i >= ALIKE and (i - ALIKE) % EVERY == 0:
-                rigid = self.stiffer(points)
-            reach = REACH[0] * (REACH[1] / REACH[0]) ** done
-            here = Lifted(self.spread, points, colored=colored)
-            weight, carry, to = here.pull(goal, reach)
-            weight = weight * (self.spread.blend @ (trust * (1.0 - self.pinned)))
-            matrix, right = _normal_equations(self.spread.blend, weight, carry @ target.points)
-            weight, carry, to = goal.pull(here, reach)
-            back, more = _normal_equations(carry, weight * (1.0 - carry @ self.pinned), to)
-            matrix = matrix + back + self.stiff * rigid.laplacian + 1e-9 * eye(len(points))
-            pins = HEAVY * matrix.diagonal().max() * self.pinned
-            factors = solver(matrix + diags(pins + drawn))
-            right = right + more + pins[:, None] * self.source.points
-            right = right + drawn[:, None] * points + around.T @ (landmarks.goals - landmarks.blend @ points)
+                elastic = self.elastic.stiffened(self._times(points))
+            match.find(points, REACH[0] * (REACH[1] / REACH[0]) ** done)
+            free = Equations(match.drawn, elastic, self.stiff, match.held + 1e-9)
+            pins = HEAVY * free.diagonal().max() * self.pinned
+            solve = replace(free, held=free.held + (pins + marks.drawn)[:, 0]).solver()
+            right = match.right() + pins * self.rest + marks.drawn * points + marks.right(points)
             for _ in range(ROUNDS):
-                points = solve(factors, right + self.stiff * rigid.goal(turned) + 1e-9 * points)
-                turned = rigid.fit(points, turned, SMOOTH)
+                points = solve(right + self.stiff * elastic.goal(turned) + 1e-9 * points, points)
+                turned = elastic.fit(points, turned, SMOOTH)
             if NARROW <= i < STEPS - 3:
                 points, last = points + BEYOND * (points - last), points
             else:
                 last = points
-        return np.where(self.source.pinned[:, None], self.source.points, points)
+        return torch.where(self.pinned > 0, self.rest, points).cpu().numpy()
 
     def stiffer(self, points: Float[ndarray, "n 3"]) -> Rigidity:
         """How rigid the source is from now on: where the surface has not stretched so far, it shall not."""
+        return self.rigid.stiffened(self._times(torch.as_tensor(points, device=self.device)).cpu().numpy())
+
+    def _times(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         give = (self.stretch.at(points) / GIVES) ** 2
-        return self.rigid.stiffened(1 + (STIFFER - 1) / (1 + give) ** 2)
+        return 1 + (STIFFER - 1) / (1 + give) ** 2
 
 
-def _normal_equations(
-    carry: csr_matrix, weight: Float[ndarray, " q"], goal: Float[ndarray, "q 3"]
-) -> tuple[csr_matrix, Float[ndarray, "n 3"]]:
-    """Least squares of what `carry` makes of the points against their goals."""
-    heavy = (carry.T @ diags(weight)).tocsr()
-    return heavy @ carry, heavy @ goal
+class _Match:
+    """What draws the source's points: its places to the target's surface, and the target's places to its own."""
+
+    def __init__(self, fine: Fine, target: Shape, trust: Float[ndarray, " n"]):
+        colored = fine.source.colors is not None and target.colors is not None
+        self.mine = Places(fine.spread, fine.device, colored=colored)
+        theirs = Places(Spread.of(target, THEIRS), fine.device, colored=colored)
+        self.points = torch.as_tensor(target.points, device=fine.device)
+        self.target = Lifted(theirs, self.points)
+        self.free = 1.0 - fine.pinned
+        self.trust = self.mine.of(self.free * torch.as_tensor(trust, device=fine.device)[:, None])[:, 0]
+
+    def find(self, points: Float[Tensor, "n 3"], reach: float) -> None:
+        """From where the points are now: which places are drawn, how hard, and where to."""
+        here, count = Lifted(self.mine, points), self.mine.count
+        weight, at = here.pull(self.target, reach)
+        back_weight, back = self.target.pull(here, reach)
+        weight, self.goal = weight * self.trust, at.of(self.points)
+        self.drawn = [(self.mine.inside, weight[count:]), (back, back_weight * back.of(self.free)[:, 0])]
+        self.held = weight[:count]
+
+    def right(self) -> Float[Tensor, "n 3"]:
+        """The normal equations' right side."""
+        count = self.mine.count
+        out = self.held[:, None] * self.goal[:count]
+        for (blend, weight), goal in zip(self.drawn, (self.goal[count:], self.target.places), strict=True):
+            out = blend.back(weight[:, None] * goal, out)
+        return out
+
+
+class _Marks:
+    """What landmarks draw: what is around each goes along with it."""
+
+    def __init__(self, fine: Fine, landmarks: Landmarks):
+        def tensor(x: ndarray) -> Tensor:
+            return torch.as_tensor(x, device=fine.device)
+
+        around = MARK * tensor(landmarks.around(fine.source).toarray()) * (1.0 - fine.pinned[:, 0])
+        self.back, self.blend, self.goals = around.T, tensor(landmarks.blend.toarray()), tensor(landmarks.goals)
+        self.drawn = around.sum(0)[:, None]
+
+    def right(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        """How far they draw from where the points are now."""
+        return self.back @ (self.goals - self.blend @ points)

@@ -7,11 +7,12 @@ against the other's triangles in place, direction and colour, tell them apart.
 
 from __future__ import annotations
 
-import numpy as np
+import torch
 from jaxtyping import Float
 from numpy import ndarray
+from torch import Tensor
 
-from lim_server.geometry.lifted import THEIRS, Lifted
+from lim_server.geometry.lifted import THEIRS, Lifted, Places
 from lim_server.geometry.side import Side
 from lim_server.geometry.spread import Spread
 
@@ -24,22 +25,23 @@ EVERY, ASKED = 2, 6000
 class Judge:
     """Made once for each keyframe."""
 
-    def __init__(self, source: Side, mine: Spread, target: Side):
-        self.source, self.mine = source, mine
-        self.colored = source.shape.colors is not None and target.shape.colors is not None
-        self.target = Lifted(Spread.of(target.shape, THEIRS), target.shape.points, colored=self.colored)
-        self.share = _share(mine, source, target)
-        self.target_share = _share(self.target.spread, target, source)
+    def __init__(self, source: Side, mine: Spread, target: Side, device: str):
+        colored = source.shape.colors is not None and target.shape.colors is not None
+        there = Spread.of(target.shape, THEIRS)
+        self.mine, theirs = (Places(spread, device, colored=colored) for spread in (mine, there))
+        self.target = Lifted(theirs, torch.as_tensor(target.shape.points, device=device))
+        self.share = torch.as_tensor(_share(mine, source, target), device=device)
+        self.target_share = torch.as_tensor(_share(there, target, source), device=device)
 
     def cost(self, points: Float[ndarray, "n 3"]) -> float:
         """With the source's points there; lower is better, 0 at best."""
-        here = Lifted(self.mine, points, colored=self.colored)
+        here = Lifted(self.mine, torch.as_tensor(points, device=self.share.device))
         return _far(here, self.target, self.share) + _far(self.target, here, self.target_share)
 
 
-def _far(one: Lifted, other: Lifted, share: Float[ndarray, " q"]) -> float:
-    apart = one.nearest(other, _every(one.spread))[2]
-    return float(share @ np.minimum(0.5 * (apart / WIDTH) ** 2, MOST))
+def _far(one: Lifted, other: Lifted, share: Float[Tensor, " q"]) -> float:
+    apart = one.nearest(other, _every(one.on.spread))[2]
+    return float(share @ (0.5 * (apart / WIDTH) ** 2).clamp(max=MOST))
 
 
 def _share(spread: Spread, side: Side, other: Side) -> Float[ndarray, " q"]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
+import torch
 from jaxtyping import Float, Int
-from numpy import ndarray
-from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
+from torch import Tensor
 
 from lim_server.geometry.closest import nearest_blend
-from lim_server.geometry.normals import face_normals, vertex_normals
 from lim_server.geometry.spread import Spread
 
 FACING, PLAIN, PAINT = 0.025, 0.04, 0.4
@@ -17,6 +19,53 @@ FACING, PLAIN, PAINT = 0.025, 0.04, 0.4
 of Lab's lightness as 0.4."""
 THEIRS = 8000
 """About so many places are spread over a target."""
+AT_ONCE = 1 << 26
+"""How many distances are in memory at once where there is no tree."""
+
+
+@dataclass(frozen=True, eq=False)
+class Blend:
+    """Places as means of three of a surface's points each."""
+
+    corner: Int[Tensor, "q 3"]
+    share: Float[Tensor, "q 3"]
+
+    def of(self, values: Float[Tensor, "n c"]) -> Float[Tensor, "q c"]:
+        """What the points have, at the places."""
+        first, second, third = (values[self.corner[:, k]].mul_(self.share[:, k, None]) for k in range(3))
+        return first.add_(second).add_(third)
+
+    def back(self, values: Float[Tensor, "q c"], out: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
+        """The transpose: what the places have, added at the points, in place."""
+        for k in range(3):
+            out.index_add_(0, self.corner[:, k], self.share[:, k, None] * values)
+        return out
+
+    def squares(self, weight: Float[Tensor, " q"], out: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """The diagonal of the transpose times the weights times this, added in place."""
+        return out.index_add_(0, self.corner.flatten(), (self.share.square() * weight[:, None]).flatten())
+
+
+class Places:
+    """A spread on a device."""
+
+    def __init__(self, spread: Spread, device: str, *, colored: bool):
+        def tensor(x: np.ndarray) -> Tensor:
+            return torch.as_tensor(x, device=device)
+
+        shape = spread.shape
+        self.spread, self.colored = spread, colored
+        self.triangles, self.triangle = tensor(shape.triangles), tensor(spread.triangle)
+        self.lies_in, self.share = tensor(spread.lies_in), tensor(spread.share)
+        self.count = len(shape.points)
+        self.inside = Blend(self.triangles[self.triangle], tensor(spread.inside))
+        paint = PAINT * shape.colors if colored and shape.colors is not None else np.zeros((self.count, 0))
+        self.paint = tensor(paint)
+        self.rows = self.of(self.paint)
+
+    def of(self, values: Float[Tensor, "n c"]) -> Float[Tensor, "q c"]:
+        """What the points have, at the places: the points themselves first."""
+        return torch.cat([values, self.inside.of(values)])
 
 
 class Lifted:
@@ -26,39 +75,53 @@ class Lifted:
     corners  float64 [n, 6 or 9]  the surface's points
     """
 
-    def __init__(self, spread: Spread, points: Float[ndarray, "n 3"], *, colored: bool):
-        shape = spread.shape
-        self.spread, self.triangles, self.share = spread, shape.triangles, spread.share
-        self.faces = face_normals(points, shape.triangles)
-        smooth = vertex_normals(points, shape.triangles)
-        paint = PAINT * shape.colors if colored and shape.colors is not None else np.zeros((len(points), 0))
-        facing = FACING if colored else PLAIN
-        self.corners = np.concatenate([points, facing * smooth, paint], axis=1)
-        self.places = spread.blend @ points
-        self.normals = np.concatenate([smooth, self.faces[spread.triangle]])
-        self.rows = np.concatenate([self.places, facing * self.normals, spread.blend @ paint], axis=1)
-        self.tree = cKDTree(self.rows)
+    def __init__(self, on: Places, points: Float[Tensor, "n 3"]):
+        self.on = on
+        cross = _cross(points, on.triangles)
+        self.faces = torch.nn.functional.normalize(cross, dim=1, eps=1e-18)
+        smooth = torch.zeros_like(points).index_add_(0, on.triangles.flatten(), cross.repeat_interleave(3, 0))
+        smooth = torch.nn.functional.normalize(smooth, dim=1, eps=1e-30)
+        facing = FACING if on.colored else PLAIN
+        self.corners = torch.cat([points, facing * smooth, on.paint], 1)
+        self.places = on.of(points)
+        self.normals = torch.cat([smooth, self.faces[on.triangle]])
+        self.rows = torch.cat([self.places, facing * self.normals, on.rows], 1)
+
+    @cached_property
+    def tree(self) -> cKDTree:
+        """For the CPU."""
+        return cKDTree(self.rows.numpy())
 
     def nearest(
         self, other: Lifted, every: int = 1
-    ) -> tuple[Int[ndarray, " q"], Float[ndarray, "q 3"], Float[ndarray, " q"]]:
+    ) -> tuple[Int[Tensor, " q"], Float[Tensor, "q 3"], Float[Tensor, " q"]]:
         """Of each of my places, or every so many of them, its match on the other: the triangle, where on it, and how
         far off, colours and all.
         """
         rows = self.rows[::every]
-        triangle = other.spread.lies_in[other.tree.query(rows)[1]]
-        corner = other.triangles[triangle]
+        if rows.device.type == "cpu":
+            at = torch.from_numpy(other.tree.query(rows.numpy())[1])
+        else:
+            at = nearest_row(rows, other.rows)
+        triangle = other.on.lies_in[at]
+        corner = other.on.triangles[triangle]
         blend, apart = nearest_blend(rows, *(other.corners[corner[:, k]] for k in range(3)))
         return triangle, blend, apart
 
-    def pull(self, other: Lifted, reach: float) -> tuple[Float[ndarray, " q"], csr_matrix, Float[ndarray, "q 3"]]:
-        """Of each of my places: how strongly it is drawn, its match as a mean of the other's points, and itself."""
+    def pull(self, other: Lifted, reach: float) -> tuple[Float[Tensor, " q"], Blend]:
+        """Of each of my places: how strongly it is drawn, and its match as a mean of the other's points."""
         triangle, blend, apart = self.nearest(other)
-        facing = np.clip((self.normals * other.faces[triangle]).sum(axis=1), 0, 1)
-        weight = self.share * np.exp(-0.5 * (apart / reach) ** 2) * facing
-        return weight, _blending(other.triangles[triangle], blend, len(other.corners)), self.places
+        facing = (self.normals * other.faces[triangle]).sum(1).clamp(0, 1)
+        weight = self.on.share * torch.exp(-0.5 * (apart / reach) ** 2) * facing
+        return weight, Blend(other.on.triangles[triangle], blend)
 
 
-def _blending(corner: Int[ndarray, "q 3"], blend: Float[ndarray, "q 3"], count: int) -> csr_matrix:
-    rows = np.repeat(np.arange(len(corner)), 3)
-    return csr_matrix((blend.ravel(), (rows, corner.ravel())), shape=(len(corner), count))
+def nearest_row(rows: Float[Tensor, "q d"], others: Float[Tensor, "m d"]) -> Int[Tensor, " q"]:
+    """Of each row the nearest of the others, all compared with all: what a GPU does sooner than walk a tree."""
+    some = max(1, AT_ONCE // len(others))
+    return torch.cat([torch.cdist(part, others).argmin(1) for part in rows.split(some)])
+
+
+def _cross(points: Float[Tensor, "n 3"], triangles: Int[Tensor, "t 3"]) -> Float[Tensor, "t 3"]:
+    a, b, c = (points[triangles[:, k]] for k in range(3))
+    return torch.linalg.cross(b - a, c - a)

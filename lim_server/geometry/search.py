@@ -82,7 +82,7 @@ class Search:
     ):
         self.source, self.target, self.landmarks, self.likes, self.step = source, target, landmarks, likes, step
         self.problem = problem_of(source, target, landmarks, device)
-        self.judge = Judge(source, spread, target)
+        self.judge = Judge(source, spread, target, device)
 
     def best(self, before: Float[ndarray, "n 3"] | None, hint: Hint | None, *, trusted: bool) -> Found:
         """`before` are the source's points at the keyframe before. A hint leads one more guess, from where the best of

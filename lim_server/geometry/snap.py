@@ -8,6 +8,7 @@ with a field of displacements that is smooth; only what that leaves goes to the 
 from __future__ import annotations
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.sparse import bmat, diags
@@ -106,7 +107,8 @@ def _closest(
         at = cKDTree(places).query(np.concatenate([points, ASIDE * facing], axis=1)[other])[1]
         triangle = spread.lies_in[at]
         corners = target.points[target.triangles[triangle]]
-        blend, apart = nearest_blend(points[other], corners[:, 0], corners[:, 1], corners[:, 2])
+        p, a, b, c = (torch.from_numpy(x) for x in (points[other], *corners.swapaxes(0, 1)))
+        blend, apart = (x.numpy() for x in nearest_blend(p, a, b, c))
         goal[other] = (blend[..., None] * corners).sum(axis=1)
         same[other] = (normals[triangle] * facing[other]).sum(axis=1) > FACING
         near[other] = apart < NEAR

@@ -18,14 +18,16 @@ from lim_server.geometry.shape import Shape
 class Spread:
     """The shape's n points first, then the others.
 
-    blend     [q, n] sparse   each place as a mean of the shape's points
-    triangle  int64 [q - n]   where the others lie
-    share     float64 [q]     part of the surface each stands for; sums to one
+    blend     [q, n] sparse          each place as a mean of the shape's points
+    triangle  int64 [q - n]          where the others lie
+    inside    float64 [q - n, 3]     and where in there: weights of the corners
+    share     float64 [q]            part of the surface each stands for; sums to one
     """
 
     shape: Shape
     blend: csr_matrix
     triangle: Int[ndarray, " others"]
+    inside: Float[ndarray, "others 3"]
     share: Float[ndarray, " q"]
 
     @classmethod
@@ -41,7 +43,7 @@ class Spread:
         each = area / (np.bincount(triangle, minlength=len(triangles)) + 1.0)
         at_points = np.bincount(triangles.ravel(), np.repeat(each / 3, 3), minlength=n)
         share = np.concatenate([at_points, each[triangle]])
-        return cls(shape, blend, triangle, share / share.sum())
+        return cls(shape, blend, triangle, inside, share / share.sum())
 
     @cached_property
     def lies_in(self) -> Int[ndarray, " q"]:

@@ -155,6 +155,10 @@ def open_device(device: str) -> str:
     """The device to compute on: 'auto' takes the first GPU where there is one."""
     if device == "auto":
         device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    if device != "cpu":
+        # the same input gives the same bits: sums on a GPU are in no order of their own otherwise
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
     torch.zeros(1, device=device)  # fails here, with its reason in the log, and not in the first job
     return device
 

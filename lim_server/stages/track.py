@@ -97,7 +97,7 @@ class Tracker:
     @cached_property
     def fine(self) -> Fine:
         """For a source that has an area."""
-        return Fine(self.source.shape)
+        return Fine(self.source.shape, self.device)
 
     @cached_property
     def likes(self) -> Likes:

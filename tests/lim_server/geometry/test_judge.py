@@ -17,7 +17,7 @@ def judge(cuts: int) -> tuple[Judge, np.ndarray]:
     mesh, other = together(box(*BODY, 4), box(*NOSE, 2)), together(box(*BODY, cuts), box(*NOSE, 1))
     frame = Frame.of(mesh.points)
     source, target = Side.of(mesh, frame), Side.of(other, frame)
-    return Judge(source, Spread.of(source.shape, 3000), target), source.shape.points
+    return Judge(source, Spread.of(source.shape, 3000), target, "cpu"), source.shape.points
 
 
 def test_where_it_belongs_costs_next_to_nothing() -> None:
