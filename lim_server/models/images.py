@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lim_server.models.attention import Attention, Mlp, Tokens
-from lim_server.models.carve import Carve
+from lim_server.models.attention import Attention, Mlp, Tokens, start_small
+from lim_server.models.carve import Carve, Carved
+from lim_server.models.columns import Columns
 from lim_server.models.encoding import encode_rays
 from lim_server.models.presets import Preset
 from lim_server.render.cameras import Cameras, plucker
@@ -45,10 +46,17 @@ class ImageEncoder(nn.Module):
         self.position = nn.Parameter(0.02 * torch.randn(self.side**2, preset.image_width))
         self.blocks = nn.ModuleList(ImageBlock(preset) for _ in range(preset.image_blocks))
         self.norm = nn.LayerNorm(preset.image_width)
-        self.carve = Carve(preset) if preset.carve else None
+        start_small(self, preset.image_blocks)
+        self.carve = Carve(preset) if preset.carve else Columns(preset) if preset.columns else None
 
     def forward(self, colour: Float[Tensor, "b v 3 s s"], mask: Float[Tensor, "b v 1 s s"], cameras: Cameras) -> Tokens:
         """Image tokens [b, v * side^2, image_width], then carved ones if any; colour 0..1, 0 outside the mask."""
+        return self.see(colour, mask, cameras)[0]
+
+    def see(
+        self, colour: Float[Tensor, "b v 3 s s"], mask: Float[Tensor, "b v 1 s s"], cameras: Cameras
+    ) -> tuple[Tokens, Carved | None]:
+        """The same, and what was carved."""
         size, patch = self.preset.size, self.preset.patch
         with torch.autocast(colour.device.type, enabled=False):  # places need all their digits
             rays = plucker(*cameras.rays(size)).unflatten(-2, (size, size)).movedim(-1, -3)
@@ -61,4 +69,9 @@ class ImageEncoder(nn.Module):
         for block in self.blocks:
             tokens = block(tokens)
         tokens = Tokens(self.norm(tokens.values), tokens.places)
-        return tokens if self.carve is None else tokens.joined(self.carve(colour, mask, cameras))
+        if self.carve is None:
+            return tokens, None
+        carved: Carved | Tokens = self.carve(colour, mask, cameras)
+        if isinstance(carved, Tokens):
+            return tokens.joined(carved), None
+        return tokens.joined(carved.tokens), carved

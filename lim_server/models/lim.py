@@ -4,6 +4,9 @@ T(k + alpha) = LIM(F_k, I_(k+1), alpha). The features F_k are the LRM's L + 1 to
 with the encoding of alpha, is the stream that L blocks refine; the others, one for each block, are attended to. Image
 cross-attention sees the far key. Norm, upsampler and decoder are the LRM's own, frozen.
 
+In the small presets (ours) the stream begins between both keys: features of key k and those that the far key's images
+begin with, 1 - alpha of the one and alpha of the other. So LIM begins about where a linear blend is.
+
 The twin reads the features of pictures of canonical coordinates of key k, and the RGB image tokens of both keys, one
 after the other, told apart by a learned tag (how they are joined is not told in the paper: our decision).
 """
@@ -59,10 +62,12 @@ class Interval:
     """One interval, ready to be asked at any alpha: keys and values are computed once.
 
     stream  [b, n, width]  the features' first set
+    ahead   [b, n, width]  the same of the far key, as its images begin it (small presets), else None
     held    per block, of the images and of the features
     """
 
     stream: Float[Tensor, "b n d"]
+    ahead: Float[Tensor, "b n d"] | None
     held: list[tuple[Held, Held]]
 
 
@@ -72,6 +77,30 @@ class Between:
 
     features: list[Float[Tensor, "b n d"]]
     planes: Planes
+
+
+class Ahead(nn.Module):
+    """Image tokens of the far key to the first of its features, as the LRM makes them; frozen, and the LRM's own."""
+
+    places: Tensor
+
+    def __init__(self, lrm: Lrm, count: int):
+        super().__init__()
+        self.tokens = nn.Parameter(lrm.tokens.detach().clone())
+        assert lrm.carved is not None
+        self.carved: nn.Linear = copy.deepcopy(lrm.carved)
+        self.blocks: nn.ModuleList = copy.deepcopy(lrm.blocks[:-count])
+        self.lines = lrm.preset.lines
+        self.register_buffer("places", lrm.places.clone(), persistent=False)
+
+    @torch.no_grad()
+    def forward(self, images: Tokens) -> Float[Tensor, "b n d"]:
+        """Where the stream begins at the far key."""
+        values = self.tokens + self.carved(images.values[:, -len(self.tokens) :])
+        tokens = Tokens(values, self.places if self.lines else None)
+        for block in self.blocks:
+            tokens = block(tokens, images)
+        return tokens.values
 
 
 class Lim(nn.Module):
@@ -84,12 +113,19 @@ class Lim(nn.Module):
         self.preset: Preset = lrm.preset
         width, count = self.preset.width, blocks or self.preset.lim_blocks
         self.blocks = nn.ModuleList(LimBlock(block) for block in list(lrm.blocks)[-count:])  # type: ignore[arg-type]
+        self.ahead = Ahead(lrm, count).requires_grad_(False) if self.preset.carve else None
         self.alpha = nn.Linear(width, width)
         nn.init.zeros_(self.alpha.weight)
         nn.init.zeros_(self.alpha.bias)
         self.tag = nn.Parameter(torch.zeros(2, self.preset.image_width)) if twin else None
         self.head = copy.deepcopy(lrm.head).requires_grad_(False)
         self.register_buffer("places", lrm.places.clone(), persistent=False)
+
+    def learn(self) -> None:
+        """All of it may change but what is the LRM's own."""
+        self.requires_grad_(True).head.requires_grad_(False)
+        if self.ahead is not None:
+            self.ahead.requires_grad_(False)
 
     def interval(self, features: list[Float[Tensor, "b n d"]], far: Tokens, near: Tokens | None = None) -> Interval:
         """Features of key k (L + 1 sets), image tokens of key k + 1; for the twin, those of key k too."""
@@ -102,12 +138,16 @@ class Lim(nn.Module):
             block.hold(images, Tokens(past, self._places))
             for block, past in zip(self._steps, features[-count:], strict=True)
         ]
-        return Interval(features[-count - 1], held)
+        return Interval(features[-count - 1], None if self.ahead is None else self.ahead(far), held)
 
     def forward(self, interval: Interval, alpha: Float[Tensor, " a"]) -> Between:
         """At as many alphas as the interval has rows, or at any number of them where it has one."""
         code = self.alpha(encode_alpha(alpha, self.preset.width))[:, None]
         stream = interval.stream.expand(len(alpha), -1, -1)
+        if interval.ahead is not None:
+            share = alpha[:, None, None].to(stream.dtype)
+            stream = (1 - share) * stream + share * interval.ahead
+            code = code * stream.square().mean((1, 2), keepdim=True).sqrt()  # heard, however large features are
         n = stream.shape[1]
         tokens = self._join(stream, code)
         sets = [stream]

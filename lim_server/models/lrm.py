@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lim_server.models.attention import Attention, Mlp, Tokens, start_small
+from lim_server.models.carve import Carved
 from lim_server.models.encoding import encode_planes
 from lim_server.models.field import Decoder
 from lim_server.models.images import ImageEncoder
@@ -66,11 +67,13 @@ class Key:
     features  the tokens before the first of its last L blocks and after each of them: F_k, L + 1 sets [b, n, width]
     images    image tokens
     planes    the triplane T_k
+    carved    what was carved from its views, where that is asked
     """
 
     features: list[Float[Tensor, "b n d"]]
     images: Tokens
     planes: Planes
+    carved: Carved | None = None
 
 
 class Lrm(nn.Module):
@@ -84,19 +87,19 @@ class Lrm(nn.Module):
         self.encoder = ImageEncoder(preset)
         self.tokens = nn.Parameter(0.02 * torch.randn(3 * preset.tokens**2, preset.width))
         self.blocks = nn.ModuleList(LrmBlock(preset) for _ in range(preset.blocks))
-        self.carved = nn.Linear(preset.image_width, preset.width) if preset.carve else None
+        self.carved = nn.Linear(preset.image_width, preset.width) if preset.carve or preset.columns else None
         self.head = ToPlanes(preset)
         self.decoder = Decoder(preset)
-        start_small(self.encoder, preset.image_blocks)
         start_small(self.blocks, preset.blocks)
         places = encode_planes(preset.tokens, preset.width // preset.heads)
         self.register_buffer("places", places[None], persistent=False)
 
     def forward(self, colour: Float[Tensor, "b v 3 s s"], mask: Float[Tensor, "b v 1 s s"], cameras: Cameras) -> Key:
         """Views to triplane."""
-        return self.from_images(self.encoder(colour, mask, cameras))
+        images, carved = self.encoder.see(colour, mask, cameras)
+        return self.from_images(images, carved)
 
-    def from_images(self, images: Tokens) -> Key:
+    def from_images(self, images: Tokens, carved: Carved | None = None) -> Key:
         """Image tokens to triplane."""
         values = self.tokens.expand(len(images.values), -1, -1)
         if self.carved is not None:
@@ -106,4 +109,4 @@ class Lrm(nn.Module):
         for block in self.blocks:
             tokens = block(tokens, images)
             sets.append(tokens.values)
-        return Key(sets[-self.preset.lim_blocks - 1 :], images, self.head(tokens.values))
+        return Key(sets[-self.preset.lim_blocks - 1 :], images, self.head(tokens.values), carved)

@@ -15,11 +15,16 @@ class Preset:
     tokens         triplane tokens are 3 x tokens x tokens
     upsample       each becomes upsample x upsample cells of the triplane
     channels       of a cell
+    depth          that many layers along a plane's third axis share the channels out: 1 is a triplane, more a tri-grid
+                   (ours, see field.py)
     size, patch    an image's side and a patch's, in pixels
     image_width    channels of an image token; image_heads, image_blocks of the image encoder
     decoder        widths of the decoder's hidden layers
     lines          tokens know where in space they lie, by the lines that they stand for (ours, see encoding.py)
-    carve          the triplane's tokens begin with what the views tell of the cells over them (ours, see carve.py)
+    columns        the triplane's tokens begin with what the views tell of the cells over them, by one linear map (ours,
+                   see columns.py)
+    carve          the triplane's tokens begin with what the views tell of the cells over them: widths of the networks
+                   that look at cells, ever larger ones (ours, see carve.py); none: no such tokens
     alpha          how alpha joins the features: "add" or "token" (facts: the poster adds, a reading appends)
     """
 
@@ -31,6 +36,7 @@ class Preset:
     tokens: int
     upsample: int
     channels: int
+    depth: int
     size: int
     patch: int
     image_width: int
@@ -38,7 +44,8 @@ class Preset:
     image_blocks: int
     decoder: tuple[int, ...]
     lines: bool
-    carve: bool
+    columns: bool
+    carve: tuple[int, ...]
     alpha: str = "add"
 
     @property
@@ -48,24 +55,38 @@ class Preset:
 
 
 def nano() -> Preset:
-    """Trained and run on two CPU cores."""
-    return Preset("nano", 128, 4, 4, 3, 10, 4, 16, 96, 16, 128, 4, 1, (64, 64), lines=True, carve=True)
+    """Trained and run on two CPU cores; LIM and its twin are shipped in this size."""
+    two = 64, 64
+    return Preset("nano", 128, 4, 4, 3, 10, 4, 16, 1, 96, 16, 128, 4, 1, two, lines=True, columns=True, carve=())
+
+
+def micro() -> Preset:
+    """As quick, and sharper: cells looked at in space, planes with layers. Only its LRM is shipped, for reconstruct."""
+    deep = replace(nano(), name="micro", width=160, heads=5, channels=60, depth=10)
+    return replace(deep, columns=False, carve=(32, 64, 128))
 
 
 def tiny() -> Preset:
     """Trained on one GPU in half an hour."""
-    return Preset("tiny", 384, 6, 8, 4, 16, 4, 32, 128, 8, 384, 6, 6, (64, 64), lines=True, carve=True)
+    deep = 32, 64, 128
+    return Preset(
+        "tiny", 384, 6, 8, 4, 16, 4, 96, 16, 128, 8, 384, 6, 6, (64, 64), lines=True, columns=False, carve=deep
+    )
 
 
 def base() -> Preset:
     """The paper's size: 12 + 6 blocks of width 1024 over 3 x 32 x 32 tokens, images by a ViT-B/14 as DINOv2 has it."""
-    return Preset("base", 1024, 16, 12, 6, 32, 2, 40, 224, 14, 768, 12, 12, (64, 64, 64, 64), lines=False, carve=False)
+    four = 64, 64, 64, 64
+    return Preset(
+        "base", 1024, 16, 12, 6, 32, 2, 40, 1, 224, 14, 768, 12, 12, four, lines=False, columns=False, carve=()
+    )
 
 
 def smoke() -> Preset:
-    """Nano with little of everything: what tests train in a second."""
-    small = replace(nano(), name="smoke", width=48, heads=2, blocks=3, lim_blocks=2, tokens=4, upsample=2, channels=8)
-    return replace(small, size=24, patch=6, image_width=48, image_heads=2, image_blocks=1, decoder=(16,))
+    """Micro with little of everything: what tests train in a second."""
+    small = replace(micro(), name="smoke", width=48, heads=2, blocks=3, lim_blocks=2, tokens=4, upsample=2, channels=8)
+    small = replace(small, depth=4, size=24, patch=6, image_width=48, image_heads=2, image_blocks=1, decoder=(16,))
+    return replace(small, carve=(8, 16))
 
 
-PRESETS = {"nano": nano, "tiny": tiny, "base": base, "smoke": smoke}
+PRESETS = {"nano": nano, "micro": micro, "tiny": tiny, "base": base, "smoke": smoke}

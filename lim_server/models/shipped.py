@@ -10,7 +10,8 @@ from lim_server.models.lrm import Lrm
 from lim_server.models.weights import BadWeights, load_lim, load_lrm, read_card
 from lim_server.places import weights_folder
 
-PRESET = "nano"
+PRESET, SHARP = "nano", "micro"
+"""What LIM is shipped in, and what the LRM alone, for reconstruct."""
 FOLDER = weights_folder()
 
 
@@ -39,7 +40,7 @@ def shipped(device: str) -> Models | None:
 
 def shipped_lrm_digest() -> str:
     """Of the weights that `shipped_lrm` opens; BadWeights where there are none."""
-    path = FOLDER / f"{PRESET}-lrm.safetensors"
+    path = FOLDER / f"{SHARP}-lrm.safetensors"
     if not path.exists():
         raise BadWeights(f"{path}: no such file. Start the server with LIM_WEIGHTS_DIR, a folder that has it.")
     return read_card(path)[1]
@@ -47,8 +48,8 @@ def shipped_lrm_digest() -> str:
 
 @cache
 def shipped_lrm(device: str) -> Lrm:
-    """The default preset's LRM alone; BadWeights where the file is damaged."""
-    return load_lrm(FOLDER / f"{PRESET}-lrm.safetensors", PRESET)[0].to(device)
+    """The sharper preset's LRM; BadWeights where the file is damaged."""
+    return load_lrm(FOLDER / f"{SHARP}-lrm.safetensors", SHARP)[0].to(device)
 
 
 def shipped_digest() -> str:

@@ -135,14 +135,15 @@ def load_lim(path: Path, lrm: Lrm, lrm_sha256: str) -> Lim:
 
 
 def begin_from(path: Path, model: Lrm | Lim, models: tuple[str, ...]) -> None:
-    """Weights to train on from; a twin's tag that they lack, and LIM's head, which is the LRM's, keep their values."""
+    """Weights to train on from; a twin's tag that they lack, and what is the LRM's in LIM, keep their values."""
     card, sha256 = read_card(path)
     _expect(path, card, models, model.preset.name)
     own = model.state_dict()
     tag = {name: value for name, value in own.items() if name == "tag"}
-    head = {name: value for name, value in own.items() if isinstance(model, Lim) and name.startswith("head.")}
+    parts = ("head.", "ahead.") if isinstance(model, Lim) else ()
+    kept = {name: value for name, value in own.items() if name.startswith(parts)}
     given = {name: value for name, value in read_tensors(path, sha256).items() if name != "tag" or tag}
-    _fill(path, model, tag | given | head)
+    _fill(path, model, tag | given | kept)
 
 
 def _expect(path: Path, card: Card, models: tuple[str, ...], preset: str | None) -> None:

@@ -12,7 +12,7 @@ from lim_protocol import records
 from lim_protocol.types import Keyframe, Mesh, TrackOptions
 from lim_protocol.views import Views, unpack_views
 from lim_protocol.wire import WireError
-from lim_server.models.shipped import PRESET, shipped_digest, shipped_lrm, shipped_lrm_digest
+from lim_server.models.shipped import SHARP, shipped_digest, shipped_lrm, shipped_lrm_digest
 from lim_server.models.weights import BadWeights
 from lim_server.pipeline import Step, TrackJob
 from lim_server.reconstruct import Model, ReconstructJob, ViewedKey
@@ -141,7 +141,7 @@ def reconstruct(task: dict[str, Any], shelf: Shelf, device: str, code: bytes, st
             case _:
                 raise TaskError("bad-input", "a key is not [time, name]")
     try:
-        model = Model(f"{PRESET}-lrm", shipped_lrm_digest(), lambda: shipped_lrm(device))
+        model = Model(f"{SHARP}-lrm", shipped_lrm_digest(), lambda: shipped_lrm(device))
     except BadWeights as error:
         raise TaskError("no-model", str(error)) from None
     return ReconstructJob(viewed, cells, model=model, code=code, memo=shelf, step=step)

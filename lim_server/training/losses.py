@@ -10,13 +10,17 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss
 
 from lim_server.models.attention import Tokens
+from lim_server.models.carve import Carved
 from lim_server.models.field import Decoder
 from lim_server.models.lim import Lim
 from lim_server.models.lrm import Key, Planes
 from lim_server.render.volume import render
 
 RAY_STEPS = 40
-COLOUR, DEPTH, SMALL = 2.0, 0.5, 1e-4
+COLOUR, DEPTH = 2.0, 0.5
+WEIGHTS = {"opacity": 1.0, "colour": COLOUR, "cells' opacity": 1.0, "cells' colour": COLOUR}
+WEIGHTS |= {"ray colour": 1.0, "ray mask": 1.0, "ray depth": DEPTH}
+"""Of the parts of the LRM's loss."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +50,24 @@ class Rays:
 
 def field_loss(decoder: Decoder, planes: Planes, truth: Truth) -> dict[str, Tensor]:
     """Opacity at places in space, colour on the surface."""
-    both = torch.cat((truth.points, truth.surface), 1)
-    logit, colour = decoder(planes, both)
+    opacity, colour = _held_against(truth, *decoder(planes, _places(truth)))
+    return {"opacity": opacity, "colour": colour}
+
+
+def carved_loss(carved: Carved, truth: Truth) -> dict[str, Tensor]:
+    """The same of what the cells say of themselves."""
+    opacity, colour = _held_against(truth, *carved.at(_places(truth)))
+    return {"cells' opacity": opacity, "cells' colour": colour}
+
+
+def _places(truth: Truth) -> Float[Tensor, "b n 3"]:
+    return torch.cat((truth.points, truth.surface), 1)
+
+
+def _held_against(truth: Truth, logit: Float[Tensor, "b n"], colour: Float[Tensor, "b n 3"]) -> tuple[Tensor, Tensor]:
     split = truth.points.shape[1]
     opacity = binary_cross_entropy_with_logits(logit[:, :split], truth.inside)
-    return {"opacity": opacity, "colour": l1_loss(colour[:, split:], truth.colour)}
+    return opacity, l1_loss(colour[:, split:], truth.colour)
 
 
 def ray_loss(decoder: Decoder, planes: Planes, rays: Rays) -> dict[str, Tensor]:
@@ -72,8 +89,7 @@ def ray_loss(decoder: Decoder, planes: Planes, rays: Rays) -> dict[str, Tensor]:
 
 def weighed(parts: dict[str, Tensor]) -> Tensor:
     """The sum that the LRM is trained on."""
-    weights = {"opacity": 1.0, "colour": COLOUR, "ray colour": 1.0, "ray mask": 1.0, "ray depth": DEPTH}
-    return torch.stack([weights[name] * part for name, part in parts.items() if name in weights]).sum()
+    return torch.stack([WEIGHTS[name] * part for name, part in parts.items() if name in WEIGHTS]).sum()
 
 
 def between_loss(planes: Planes, target: Planes) -> Tensor:

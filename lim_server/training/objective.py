@@ -14,7 +14,16 @@ from lim_server.models.lrm import Key, Lrm, Planes
 from lim_server.render.cameras import Cameras
 from lim_server.training.data.scene import Scene
 from lim_server.training.feed import FRAMES, Block
-from lim_server.training.losses import Rays, Truth, between_loss, causal_planes, field_loss, ray_loss, weighed
+from lim_server.training.losses import (
+    Rays,
+    Truth,
+    between_loss,
+    carved_loss,
+    causal_planes,
+    field_loss,
+    ray_loss,
+    weighed,
+)
 from lim_server.training.recipes import Recipe
 
 AT_ONCE = 16
@@ -45,8 +54,11 @@ class LrmObjective(nn.Module):
         frame = (samples % FRAMES).to(device)
         xyz = torch.rand(len(samples), generator=random, device=device) < self.recipe.xyz
         colour, mask = views(scene, clip, frame, xyz)
-        planes = self.lrm(colour, mask, scene.cameras[clip]).planes.float()
-        parts = field_loss(self.lrm.decoder, planes, truth(scene, clip, frame, xyz))
+        key: Key = self.lrm(colour, mask, scene.cameras[clip])
+        planes, told = key.planes.float(), truth(scene, clip, frame, xyz)
+        parts = field_loss(self.lrm.decoder, planes, told)
+        if key.carved is not None:
+            parts |= carved_loss(key.carved, told)
         if self.recipe.rays and step >= self.recipe.steps - self.recipe.decay:
             rays = some_rays(scene, clip, frame, colour, self.recipe.rays, random)
             parts |= ray_loss(self.lrm.decoder, planes, rays)

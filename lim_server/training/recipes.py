@@ -77,6 +77,21 @@ def nano_xyz() -> Recipe:
     return replace(nano_lim(), name="nano-xyz", model="lim-xyz", uses=8, causal=0.0, whole=0.75)
 
 
+def micro_lrm() -> Recipe:
+    """The sharper LRM of that size."""
+    return replace(nano_lrm(), name="micro-lrm", preset="micro")
+
+
+def micro_lim() -> Recipe:
+    """LIM over it, without L_causal."""
+    return replace(nano_lim_direct(), name="micro-lim", preset="micro")
+
+
+def micro_xyz() -> Recipe:
+    """LIM's twin over it."""
+    return replace(nano_xyz(), name="micro-xyz", preset="micro", clips=192, uses=12)
+
+
 def tiny_lrm() -> Recipe:
     """The LRM and its twin for one GPU."""
     shoot = Shoot(tiny().size, count=1536)
@@ -119,6 +134,9 @@ RECIPES = {
         nano_lim,
         nano_lim_direct,
         nano_xyz,
+        micro_lrm,
+        micro_lim,
+        micro_xyz,
         tiny_lrm,
         tiny_lim,
         tiny_xyz,

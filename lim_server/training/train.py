@@ -183,7 +183,7 @@ def objective_of(job: Job) -> tuple[LrmObjective | LimObjective, nn.Module, str]
     assert job.lrm is not None
     lrm, sha256 = load_lrm(job.lrm, recipe.preset)
     lim = Lim(lrm, blocks=recipe.lim_blocks, twin=recipe.model == "lim-xyz")
-    lim.requires_grad_(True).head.requires_grad_(False)
+    lim.learn()
     if job.start is not None:
         begin_from(job.start, lim, ("lim", "lim-xyz"))
     return LimObjective(recipe, lrm, lim), lim, sha256

@@ -16,8 +16,8 @@ from PIL import Image
 from pxr import Usd, UsdGeom
 
 from lim_server.models import shipped
-from lim_server.models.presets import nano
-from lim_server.models.shipped import PRESET
+from lim_server.models.presets import micro
+from lim_server.models.shipped import SHARP
 from lim_server.models.weights import BadWeights, Card, save_weights
 from tests.lim_cli.view_folders import write_views
 from tests.lim_server.lump import lump
@@ -34,8 +34,8 @@ def lim() -> Iterator[Lim]:
     with TemporaryDirectory(prefix="lim") as name:
         folder = Path(name)
         places = {f"LIM_{place}_DIR": str(folder / place) for place in ("RUNTIME", "CACHE", "KEYS", "WEIGHTS")}
-        card = Card("lrm", PRESET, recipe={}, step=0, scores={})
-        save_weights(folder / "WEIGHTS" / f"{PRESET}-lrm.safetensors", lump(nano(), RADIUS), card)
+        card = Card("lrm", SHARP, recipe={}, step=0, scores={})
+        save_weights(folder / "WEIGHTS" / f"{SHARP}-lrm.safetensors", lump(micro(), RADIUS), card)
 
         def run(*words: str | Path, cwd: Path = folder) -> subprocess.CompletedProcess[str]:
             command = [str(Path(sys.executable).with_name("lim")), *map(str, words)]
@@ -65,7 +65,7 @@ def test_views_in_one_textured_mesh_out(lim: Lim, tmp_path: Path) -> None:
         points = np.asarray(mesh.GetPointsAttr().Get(frame))
         assert np.abs((points.min(axis=0) + points.max(axis=0)) / 2 - centre).max() < 0.06
     model = {a.GetName(): a.Get() for a in stage.GetDefaultPrim().GetAttributes() if "provenance" in a.GetName()}
-    assert model["lim:provenance:model"] == f"{PRESET}-lrm"
+    assert model["lim:provenance:model"] == f"{SHARP}-lrm"
     assert len(model["lim:provenance:weightsSha256"]) == 64
     (image,) = (tmp_path / "maps").glob("a_color_*.png")
     colours = np.asarray(Image.open(image)).reshape(-1, 3)

@@ -25,14 +25,15 @@ def lump(preset: Preset, radius: float) -> Lrm:
         lrm.head.norm.weight.fill_((2 * LARGE**2 / preset.width) ** 0.5)
         step = ((torch.arange(preset.upsample) + 0.5) / preset.upsample - 0.5) * (2 / preset.tokens)
         down, across = torch.meshgrid(step, step, indexing="ij")
-        cells = preset.upsample**2  # those of channel 0 come first
+        cells = preset.depth * preset.upsample**2  # the first value's come first, layer by layer
         lrm.head.up.weight[:cells, 0] = 1
-        lrm.head.up.weight[:cells, 2] = 2 * across.flatten()
-        lrm.head.up.weight[:cells, 4] = 2 * down.flatten()
-        lrm.head.up.bias[:cells] = (across**2 + down**2).flatten()
+        lrm.head.up.weight[:cells, 2] = 2 * across.flatten().repeat(preset.depth)
+        lrm.head.up.weight[:cells, 4] = 2 * down.flatten().repeat(preset.depth)
+        lrm.head.up.bias[:cells] = (across**2 + down**2).flatten().repeat(preset.depth)
+        values = preset.channels // preset.depth
         first, *others = [layer for layer in lrm.decoder.layers if isinstance(layer, torch.nn.Linear)]
-        first.weight[0, :: preset.channels], first.bias[0] = -1, 2 * radius * abs(radius)
-        first.weight[1, :: preset.channels], first.bias[1] = 1, -2 * radius * abs(radius)
+        first.weight[0, ::values], first.bias[0] = -1, 2 * radius * abs(radius)
+        first.weight[1, ::values], first.bias[1] = 1, -2 * radius * abs(radius)
         for layer in others:  # silu(x) - silu(-x) is x
             layer.weight[0, :2] = torch.tensor([1.0, -1.0])
             if layer is not others[-1]:

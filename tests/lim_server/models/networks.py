@@ -45,9 +45,9 @@ def key_of(lrm: Lrm, batch: int = 1, seed: int = 0) -> Key:
 
 
 def between(lrm: Lrm, seed: int = 3, **options: object) -> Lim:
-    """A LIM over it, shaken too, but for the head that is the LRM's."""
+    """A LIM over it, shaken too, but for what is the LRM's."""
     lim = Lim(lrm, **options)  # type: ignore[arg-type]
-    head = {name: value.clone() for name, value in lim.head.state_dict().items()}
+    own = {name: value.clone() for name, value in lim.state_dict().items() if name.startswith(("head.", "ahead."))}
     shaken(lim, seed)
-    lim.head.load_state_dict(head)
+    lim.load_state_dict(own, strict=False)
     return lim.eval().requires_grad_(False)

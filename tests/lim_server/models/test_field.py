@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from lim_server.models.field import Decoder, sample_planes
+from lim_server.models.field import ACROSS, AXES, Decoder, sample_grids, sample_planes
 from lim_server.models.lrm import ToPlanes
 from lim_server.models.presets import nano, smoke
 
@@ -35,6 +35,21 @@ def test_outside_is_as_at_the_edge() -> None:
         sample_planes(planes, torch.full((1, 1, 3), 3.0)),
     )
     assert torch.allclose(inside, outside, atol=1e-5) and (inside != 0).any()
+
+
+def test_a_tri_grid_tells_places_along_the_third_axis_apart() -> None:
+    depth = 6
+    at = (torch.arange(depth) + 0.5) * (2 / depth) - 1
+    deep = torch.cat((at, 2 * at - 1))[:, None, None].expand(-1, CELLS, CELLS)  # two values, layer by layer
+    points = (torch.rand(1, 50, 3) * 2 - 1) * (1 - 1 / depth)
+    found = sample_grids(deep.expand(1, 3, -1, -1, -1), points, depth)[0].unflatten(1, (3, 2))
+    for plane, (pair, across) in enumerate(zip(AXES, ACROSS, strict=True)):
+        assert sorted((*pair, across)) == [0, 1, 2]
+        along = points[0, :, across]
+        assert torch.allclose(found[:, plane], torch.stack((along, 2 * along - 1), 1), atol=1e-5)
+    flat = torch.randn(1, 3, 2, CELLS, CELLS)  # the same in every layer: a triplane
+    same = sample_grids(flat.repeat_interleave(depth, 2), points, depth)
+    assert torch.allclose(same, sample_planes(flat, points), atol=1e-5)
 
 
 def test_each_token_becomes_its_own_patch_of_cells() -> None:

@@ -50,12 +50,33 @@ def test_lim_begins_as_the_last_blocks_of_the_lrm(lrm: Lrm) -> None:
             assert own.keys() == other.keys() and all(torch.equal(own[n], other[n]) for n in own)
             assert all(a is not b for a, b in zip(getattr(mine, name).parameters(), getattr(theirs, like).parameters()))
     assert all(torch.equal(a, b) for a, b in zip(lim.head.parameters(), lrm.head.parameters()))
-    assert not any(p.requires_grad for p in lim.head.parameters())
+    lim.learn()
+    learned = {name.split(".")[0] for name, weight in lim.named_parameters() if weight.requires_grad}
+    assert learned == {"blocks", "alpha"}
+
+
+@pytest.mark.parametrize("blocks", [1, None])
+def test_the_stream_begins_between_both_keys(lrm: Lrm, blocks: int | None) -> None:
+    lim, key, far = between(lrm, blocks=blocks), key_of(lrm), key_of(lrm, seed=9)
+    at = -len(lim.blocks) - 1
+    ready = lim.interval(key.features, far.images)
+    assert ready.ahead is not None and near(ready.ahead, far.features[at])
+    for alpha in (0.0, 0.3, 1.0):
+        begun = lim(ready, torch.tensor([alpha])).features[0]
+        assert near(begun, (1 - alpha) * key.features[at] + alpha * far.features[at])
+
+
+def test_without_carved_tokens_it_begins_at_the_near_key() -> None:
+    lrm = network(carve=())
+    lim, key, far = between(lrm), key_of(lrm), key_of(lrm, seed=9)
+    assert lim.ahead is None and not any(name.startswith("ahead") for name in lim.state_dict())
+    ready = lim.interval(key.features, far.images)
+    assert torch.equal(lim(ready, torch.tensor([0.4])).features[0], key.features[0])
 
 
 def test_alpha_says_nothing_before_training(lrm: Lrm) -> None:
     lim, key = Lim(lrm), key_of(lrm)
-    ready = lim.interval(key.features, key_of(lrm, seed=9).images)
+    ready = lim.interval(key.features, key.images)  # nothing moves
     planes = lim(ready, torch.tensor([0.0, 0.4, 1.0])).planes
     assert near(planes[0], planes[1]) and near(planes[0], planes[2])
 
@@ -103,9 +124,11 @@ def test_lims_own_features_serve_a_second_pass(alpha: str) -> None:
     lim, key, far = between(lrm), key_of(lrm), key_of(lrm, seed=9)
     first = lim(lim.interval(key.features, far.images), torch.tensor([0.4]))
     assert [s.shape for s in first.features] == [s.shape for s in key.features]
-    assert torch.equal(first.features[0], key.features[0]) and near(lim.head(first.features[-1]), first.planes)
-    again = lim(lim.interval(first.features, far.images), torch.tensor([0.5])).planes
-    assert again.shape == first.planes.shape and not near(again, first.planes)
+    assert near(lim.head(first.features[-1]), first.planes)
+    again = lim(lim.interval(first.features, far.images), torch.tensor([0.5]))
+    assert again.planes.shape == first.planes.shape and not near(again.planes, first.planes)
+    # half of what is left after 0.4 is 0.3
+    assert near(again.features[0], 0.3 * key.features[0] + 0.7 * far.features[0])
 
 
 def test_every_set_and_the_far_images_matter(lrm: Lrm) -> None:
@@ -135,6 +158,7 @@ def test_the_twin_looks_at_both_keys_and_tells_them_apart(lrm: Lrm) -> None:
     untagged = copy.deepcopy(twin)
     assert untagged.tag is not None
     untagged.tag.zero_()
+    untagged.ahead = None  # which is the far key's alone
     one = untagged(untagged.interval(key.features, far.images, key.images), alpha).planes
     other = untagged(untagged.interval(key.features, key.images, far.images), alpha).planes
     assert near(one, other)

@@ -50,6 +50,8 @@ def test_between_is_relative_to_the_target() -> None:
 def test_the_sum_is_weighed_and_takes_nothing_else() -> None:
     parts = {name: torch.tensor(1.0) for name in ("opacity", "colour", "ray depth", "between", "causal")}
     assert weighed(parts) == 1 + COLOUR + DEPTH
+    cells = {"cells' opacity": torch.tensor(1.0), "cells' colour": torch.tensor(1.0)}
+    assert weighed(parts | cells) == 2 + 2 * COLOUR + DEPTH
 
 
 def test_the_field_is_held_against_places_and_surface(lrm: Lrm) -> None:
@@ -149,14 +151,14 @@ def test_the_frozen_lrm_prepares_both_ends(block: Block, lrm: Lrm, recipe: Recip
 @pytest.mark.parametrize("target", ["lrm", "direct"])
 def test_every_part_of_lim_learns_but_not_what_is_frozen(block: Block, lrm: Lrm, target: str) -> None:
     for recipe in (replace(smoke_lim(), target=target), replace(smoke_xyz(), causal=0.5)):
-        lim = between(lrm, twin=recipe.model == "lim-xyz").requires_grad_(True)
-        lim.head.requires_grad_(False)
+        lim = between(lrm, twin=recipe.model == "lim-xyz")
+        lim.learn()
         objective = LimObjective(recipe, lrm, lim)
         parts = objective(objective.prepare(block), torch.tensor([0, 3, 7, 11]), 0, random())
         assert {"between", "causal", "opacity", "colour", "total"} <= parts.keys()
         parts["total"].backward()
         still = {name for name, weight in lim.named_parameters() if weight.grad is None}
-        assert still == {f"head.{name}" for name, _ in lim.head.named_parameters()}
+        assert still == {name for name, _ in lim.named_parameters() if name.startswith(("head.", "ahead."))}
         assert all(p.grad is None for p in lrm.parameters())
 
 
