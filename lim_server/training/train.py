@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from dataclasses import asdict, dataclass
@@ -69,6 +70,7 @@ def train(job: Job, interrupt: Interrupt | None = None) -> Path:
         return Run(job, rank, world, device, interrupt or Interrupt()).go()
     finally:
         if world > 1:
+            gc.collect()  # what is left of the run holds the group, whose threads have to end before the process does
             dist.destroy_process_group()
 
 
