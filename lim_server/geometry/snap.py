@@ -7,11 +7,13 @@ with a field of displacements that is smooth; only what that leaves goes to the 
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from numpy import ndarray
-from scipy.sparse import bmat, diags
+from scipy.sparse import block_diag, bmat, diags
 from scipy.sparse.linalg import cg
 from scipy.spatial import cKDTree
 
@@ -44,10 +46,10 @@ def snap(source: Shape, target: Shape, points: Float[ndarray, "n 3"], rigid: Rig
     faces the same way. Corners of triangles that would turn by more than 60 degrees go half the way, or a quarter, and
     so on. Pinned points stay, and stiff ones go a part of the way: at ten times the usual stiffness a tenth.
     """
-    before = face_normals(points, source.triangles)
+    before, there = face_normals(points, source.triangles), _Facing(target)
     for _ in range(LAID):
-        points = _unturned(source, before, points, _laid(source, target, points, rigid))
-    goal, near = _closest(target, points, vertex_normals(points, source.triangles))
+        points = _unturned(source, before, points, _laid(source, there, points, rigid))
+    goal, near = there.closest(points, vertex_normals(points, source.triangles))
     apart = np.linalg.norm(goal - points, axis=1)
     part = np.where(near & ~source.pinned & (apart > LEFT), 1.0 - LEFT / np.maximum(apart, LEFT), 0.0)
     if source.stiffness is not None:
@@ -69,47 +71,56 @@ def _unturned(
     return points + part * way
 
 
-def _laid(source: Shape, target: Shape, points: Float[ndarray, "n 3"], rigid: Rigidity) -> Float[ndarray, "n 3"]:
+def _laid(source: Shape, target: _Facing, points: Float[ndarray, "n 3"], rigid: Rigidity) -> Float[ndarray, "n 3"]:
     """Smooth ways of all points by which they come nearest to the planes of their closest places.
 
     Least squares of a (n . (x + d - c))^2, a robust (Welsch), and of SMOOTH times the Laplacian of d, as stiff as
     `rigid`. Three times as large as the others, and another every time: so it is not factored.
     """
     facing = vertex_normals(points, source.triangles)
-    goal, near = _closest(target, points, facing)
+    goal, near = target.closest(points, facing)
     whole = source.area.sum()
     way = goal - points
     off = (way * facing).sum(axis=1)
     draw = source.area / whole * near * ~source.pinned * np.exp(-0.5 * (way**2).sum(axis=1) / REACH**2)
     smooth = SMOOTH / whole * rigid.laplacian + diags(PINNED * source.pinned + 1e-12)
-    planes = [
-        [diags(draw * facing[:, i] * facing[:, j]) + (smooth if i == j else 0.0 * smooth) for j in range(3)]
-        for i in range(3)
-    ]
-    matrix = bmat(planes, format="csr")
+    planes = [[diags(draw * facing[:, i] * facing[:, j]) for j in range(3)] for i in range(3)]
+    matrix = (bmat(planes) + block_diag([smooth] * 3)).tocsr()
     right = (draw * off * facing.T).ravel()
     moved, _ = cg(matrix, right, rtol=ENOUGH, maxiter=MOST, M=diags(1 / matrix.diagonal()))
     return np.where(source.pinned[:, None], 0.0, moved.reshape(3, -1).T)
 
 
-def _closest(
-    target: Shape, points: Float[ndarray, "n 3"], facing: Float[ndarray, "n 3"]
-) -> tuple[Float[ndarray, "n 3"], Bool[ndarray, " n"]]:
-    """The closest place of the target, or the closest that faces the same way, and whether it is near and does."""
-    hits = Surface(target.points, target.triangles).closest(points)
-    normals = face_normals(target.points, target.triangles)
-    goal, near = hits.points, hits.distance < NEAR
-    same = (normals[hits.triangle] * facing).sum(axis=1) > FACING
-    other = np.flatnonzero(near & ~same)
-    if len(other):
-        spread = Spread.of(target, THEIRS)
-        places = np.concatenate([spread.blend @ target.points, ASIDE * normals[spread.lies_in]], axis=1)
-        at = cKDTree(places).query(np.concatenate([points, ASIDE * facing], axis=1)[other])[1]
-        triangle = spread.lies_in[at]
-        corners = target.points[target.triangles[triangle]]
-        p, a, b, c = (torch.from_numpy(x) for x in (points[other], *corners.swapaxes(0, 1)))
-        blend, apart = (x.numpy() for x in nearest_blend(p, a, b, c))
-        goal[other] = (blend[..., None] * corners).sum(axis=1)
-        same[other] = (normals[triangle] * facing[other]).sum(axis=1) > FACING
-        near[other] = apart < NEAR
-    return goal, near & same
+class _Facing:
+    """The target, asked for places that face as the asker does."""
+
+    def __init__(self, target: Shape):
+        self.target, self.surface = target, Surface(target.points, target.triangles)
+        self.normals = face_normals(target.points, target.triangles)
+
+    @cached_property
+    def spread(self) -> tuple[Spread, cKDTree]:
+        """Places in space and direction, for those whose closest one faces the other way."""
+        spread = Spread.of(self.target, THEIRS)
+        places = np.concatenate([spread.blend @ self.target.points, ASIDE * self.normals[spread.lies_in]], axis=1)
+        return spread, cKDTree(places)
+
+    def closest(
+        self, points: Float[ndarray, "n 3"], facing: Float[ndarray, "n 3"]
+    ) -> tuple[Float[ndarray, "n 3"], Bool[ndarray, " n"]]:
+        """The closest place, or the closest that faces the same way, and whether it is near and does."""
+        hits = self.surface.closest(points)
+        goal, near = hits.points, hits.distance < NEAR
+        same = (self.normals[hits.triangle] * facing).sum(axis=1) > FACING
+        other = np.flatnonzero(near & ~same)
+        if len(other):
+            spread, tree = self.spread
+            at = tree.query(np.concatenate([points, ASIDE * facing], axis=1)[other])[1]
+            triangle = spread.lies_in[at]
+            corners = self.target.points[self.target.triangles[triangle]]
+            p, a, b, c = (torch.from_numpy(x) for x in (points[other], *corners.swapaxes(0, 1)))
+            blend, apart = (x.numpy() for x in nearest_blend(p, a, b, c))
+            goal[other] = (blend[..., None] * corners).sum(axis=1)
+            same[other] = (self.normals[triangle] * facing[other]).sum(axis=1) > FACING
+            near[other] = apart < NEAR
+        return goal, near & same

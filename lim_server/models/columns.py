@@ -10,12 +10,13 @@ triplane gets the column of cells over its patch as one linear map: an image tok
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from lim_server.models.attention import Tokens
 from lim_server.models.encoding import encode_planes
+from lim_server.models.hull import pixels
 from lim_server.models.presets import Preset
 from lim_server.render.cameras import Cameras
 
@@ -33,44 +34,21 @@ def evidence(
     image = torch.cat((colour, mask), 2)  # the colour is weighed by the mask already
     size = image.shape[-1] // (cells + 8)
     image = avg_pool2d(image.flatten(0, 1), max(1, size)).unflatten(0, colour.shape[:2])  # as coarse as the cells
-    if image.device.type != "cpu":
-        return _of_views(image, cameras, cells)
-    # one at a time stays in the cache
-    return torch.cat([_of_views(image[i : i + 1], cameras[i : i + 1], cells) for i in range(len(image))])
+    line = (torch.arange(cells, device=image.device) + 0.5) * (2 / cells) - 1
+    middles = torch.cartesian_prod(line, line, line)
+    rigs = (cameras[sample] for sample in range(len(image)))  # one at a time stays in the cache
+    found = [_of_views(views, rig, middles) for views, rig in zip(image, rigs, strict=True)]
+    return torch.stack(found).unflatten(2, (cells, cells, cells))
 
 
-def _of_views(image: Float[Tensor, "b v 4 s s"], cameras: Cameras, cells: int) -> Float[Tensor, "b 5 c c c"]:
-    b, views = image.shape[:2]
-    hull = image.new_ones(b, 1, cells**3)
-    total, squares = image.new_zeros(b, 4, cells**3), image.new_zeros(b, 3, cells**3)
-    for view in range(views):
-        pixel, hit = _pixels(cameras[:, view], cells, image.shape[-1])
-        found = image[:, view].flatten(2).gather(2, pixel[:, None].expand(-1, 4, -1)) * hit[:, None]
-        hull *= found[:, 3:]
-        total += found
-        squares += found[:, :3].square()
-    weight = total[:, 3:].clamp(min=1e-3)
-    mean = total[:, :3] / weight
-    apart = (squares / weight - mean.square()).clamp(min=0).mean(1, keepdim=True).sqrt()
-    return torch.cat((hull, mean, apart), 1).unflatten(2, (cells, cells, cells))
-
-
-def _pixels(cameras: Cameras, cells: int, size: int) -> tuple[Int[Tensor, "b n"], Bool[Tensor, "b n"]]:
-    """Which pixel every cell's middle lies in, and whether it is in the picture at all."""
-    at = (torch.arange(cells, device=cameras.focal.device, dtype=torch.float32) + 0.5) * (2 / cells) - 1
-    own, position = cameras.world[..., :3].mT, cameras.world[..., 3]  # rows: the camera's x, y and z
-    start = -(own @ position[..., None])[..., 0]
-    # a cell's place in the camera's space is a sum of what its x, y and z bring
-    x, y, z = (own[..., k, None] * at for k in range(3))
-    x = x + start[..., None]
-    local = x[..., :, None, None] + (y[..., None, :, None] + z[..., None, None, :])
-    across, up, back = local.flatten(2).unbind(1)
-    near = (size / 2) / (-back).clamp(min=1e-3)
-    focal, centre = cameras.focal[..., None], (cameras.centre[..., None] + 1) * (size / 2)
-    column = (across * near).mul_(focal[:, 0]).add_(centre[:, 0]).floor_().int()
-    row = (up * near).mul_(-focal[:, 1]).add_(size - centre[:, 1]).floor_().int()
-    hit = (column >= 0) & (column < size) & (row >= 0) & (row < size)
-    return (row.clamp_(0, size - 1) * size + column.clamp_(0, size - 1)).long(), hit
+def _of_views(image: Float[Tensor, "v 4 s s"], cameras: Cameras, middles: Float[Tensor, "n 3"]) -> Float[Tensor, "5 n"]:
+    pixel, hit, _ = pixels(cameras, middles, image.shape[-1])
+    found = image.flatten(2).gather(2, pixel[:, None].expand(-1, 4, -1)) * hit[:, None]
+    total = found.sum(0)
+    weight = total[3:].clamp(min=1e-3)
+    mean = total[:3] / weight
+    apart = (found[:, :3].square().sum(0) / weight - mean.square()).clamp(min=0).mean(0, keepdim=True).sqrt()
+    return torch.cat((found[:, 3:].prod(0), mean, apart))
 
 
 class Columns(nn.Module):

@@ -73,12 +73,12 @@ def _told(
     image = _softened(torch.cat((colour, mask), 1)).flatten(2)  # the colour is weighed by the mask already
     at = _perhaps(mask, cameras, side)
     parts = ((2 * at[:, None] + eighths(at.device)).flatten(0, 1) + 0.5) / side - 1
-    pixel, hit, _ = _pixels(cameras, parts, size)
+    pixel, hit, _ = pixels(cameras, parts, size)
     inside = (image[:, 3].gather(1, pixel) * hit).prod(0).view(-1, 8)
     kept = inside.amax(1) > LEAST
     at, inside = at[kept], inside[kept]
     middle = (2 * at + 1) / side - 1
-    pixel, hit, depth = _pixels(cameras, middle, size)
+    pixel, hit, depth = pixels(cameras, middle, size)
     seen = image.gather(2, pixel[:, None].expand(-1, 4, -1)) * hit[:, None]
     there = seen[:, 3]
     tint = seen[:, :3] / there[:, None].clamp(min=1e-3)
@@ -102,7 +102,7 @@ def _perhaps(mask: Float[Tensor, "v 1 s s"], cameras: Cameras, side: int) -> Int
     wide = max_pool2d(max_pool2d(mask, 2), 2 * grow + 1, 1, grow)[:, 0].flatten(1) > 0
     line = torch.arange(half, device=mask.device)
     coarse = torch.cartesian_prod(line, line, line)
-    pixel, hit, _ = _pixels(cameras, (2 * coarse + 1) / half - 1, size)
+    pixel, hit, _ = pixels(cameras, (2 * coarse + 1) / half - 1, size)
     live = coarse[(wide.gather(1, pixel) & hit).all(0)]
     return (2 * live[:, None] + eighths(mask.device)).flatten(0, 1)
 
@@ -125,7 +125,7 @@ def _shade(tint: Float[Tensor, "v 3 n"], weight: Float[Tensor, "v n"]) -> Float[
     return torch.cat((mean, apart[None], total[None])).mT
 
 
-def _pixels(
+def pixels(
     cameras: Cameras, points: Float[Tensor, "n 3"], size: int
 ) -> tuple[Int[Tensor, "v n"], Bool[Tensor, "v n"], Float[Tensor, "v n"]]:
     """Which pixel of every view each place lies in, whether that is in the picture at all, and how deep (`project`)."""
