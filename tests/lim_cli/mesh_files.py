@@ -38,10 +38,13 @@ def obj_lines(word: str, rows: Any) -> str:
     return "".join(" ".join([word, *(f"{number:.9g}" for number in row)]) + "\n" for row in rows)
 
 
-def write_obj(path: Path, mesh: Mesh) -> None:
-    """Points and faces of a mesh."""
-    faces = np.split(mesh.face_indices + 1, np.cumsum(mesh.face_counts)[:-1])
-    path.write_text(obj_lines("v", mesh.points.tolist()) + obj_lines("f", faces))
+def write_obj(path: Path, mesh: Mesh, *, st: bool = False) -> None:
+    """Points, colours where it has some, and faces; texture coordinates of each point's x and z where asked."""
+    points = mesh.points if mesh.colors is None else np.hstack([mesh.points, mesh.colors / 255])
+    lines = obj_lines("v", points.tolist()) + (obj_lines("vt", mesh.points[:, [0, 2]].tolist()) if st else "")
+    corners = np.split(mesh.face_indices + 1, np.cumsum(mesh.face_counts)[:-1])
+    faces = ("f " + " ".join(f"{i}/{i}" if st else f"{i}" for i in face) for face in corners)
+    path.write_text(lines + "".join(face + "\n" for face in faces))
 
 
 def png(pixels: Any, kind: str = "PNG") -> bytes:

@@ -76,3 +76,22 @@ def make_track(path: str, inputs: dict[float, hou.Geometry], server: Server | No
 
 def positions(geometry: hou.Geometry, name: str = "P") -> np.ndarray:
     return np.frombuffer(geometry.pointFloatAttribValuesAsString(name), np.float32).reshape(-1, 3)
+
+
+def at(node: hou.SopNode, frame: float) -> np.ndarray:
+    hou.setFrame(frame)
+    return positions(node.geometry())
+
+
+def positions_of(geometry: hou.Geometry, name: str) -> np.ndarray:
+    return np.frombuffer(geometry.pointFloatAttribValuesAsString(name), np.float32)
+
+
+def with_ids(*meshes: Mesh) -> dict[float, hou.Geometry]:
+    """Keyframes whose points are known by number, so that nothing needs to be tracked."""
+    inputs = poses(*map(plain, meshes))
+    for geometry in inputs.values():
+        geometry.addAttrib(hou.attribType.Point, "id", 0)
+        count = geometry.intrinsicValue("pointcount")
+        geometry.setPointIntAttribValuesFromString("id", np.arange(count, dtype=np.int32).tobytes())
+    return inputs
