@@ -44,7 +44,8 @@ def _row(rings: int, around: int) -> str:
     def fit() -> float:
         start = time.process_time()
         marks = Landmarks.of(mine, key, frame)
-        found.append(fine.onto(theirs, mine.points, np.ones(len(mine.points)), marks, lambda *_: None))
+        there = lifted.Lifted.target(theirs, "cpu", colored=True)
+        found.append(fine.onto(there, mine.points, np.ones(len(mine.points)), marks, lambda *_: None))
         return time.process_time() - start
 
     exact = fit()

@@ -22,7 +22,7 @@ from lim_server.geometry.arap import Rigidity
 from lim_server.geometry.contacts import ties
 from lim_server.geometry.equations import Equations
 from lim_server.geometry.landmarks import Landmarks
-from lim_server.geometry.lifted import THEIRS, Lifted, Places
+from lim_server.geometry.lifted import Lifted, Places
 from lim_server.geometry.shape import Shape
 from lim_server.geometry.spread import Spread
 from lim_server.geometry.stretch import Stretch
@@ -60,7 +60,7 @@ class Fine:
 
     def onto(
         self,
-        target: Shape,
+        target: Lifted,
         start: Float[ndarray, "n 3"],
         trust: Float[ndarray, " n"],
         landmarks: Landmarks,
@@ -105,12 +105,9 @@ class Fine:
 class _Match:
     """What draws the source's points: its places to the target's surface, and the target's places to its own."""
 
-    def __init__(self, fine: Fine, target: Shape, trust: Float[ndarray, " n"]):
-        colored = fine.source.colors is not None and target.colors is not None
-        self.mine = Places(fine.spread, fine.device, colored=colored)
-        theirs = Places(Spread.of(target, THEIRS), fine.device, colored=colored)
-        self.points = torch.as_tensor(target.points, device=fine.device)
-        self.target = Lifted(theirs, self.points)
+    def __init__(self, fine: Fine, target: Lifted, trust: Float[ndarray, " n"]):
+        self.mine = Places(fine.spread, fine.device, colored=target.on.colored)
+        self.target, self.points = target, target.corners[:, :3]
         self.free = 1.0 - fine.pinned
         self.trust = self.mine.of(self.free * torch.as_tensor(trust, device=fine.device)[:, None])[:, 0]
 

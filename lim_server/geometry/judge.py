@@ -12,7 +12,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from lim_server.geometry.lifted import THEIRS, Lifted, Places
+from lim_server.geometry.lifted import Lifted, Places
 from lim_server.geometry.side import Side
 from lim_server.geometry.spread import Spread
 
@@ -27,11 +27,12 @@ class Judge:
 
     def __init__(self, source: Side, mine: Spread, target: Side, device: str):
         colored = source.shape.colors is not None and target.shape.colors is not None
-        there = Spread.of(target.shape, THEIRS)
-        self.mine, theirs = (Places(spread, device, colored=colored) for spread in (mine, there))
-        self.target = Lifted(theirs, torch.as_tensor(target.shape.points, device=device))
+        self.mine, self.target = (
+            Places(mine, device, colored=colored),
+            Lifted.target(target.shape, device, colored=colored),
+        )
         self.share = torch.as_tensor(_share(mine, source, target), device=device)
-        self.target_share = torch.as_tensor(_share(there, target, source), device=device)
+        self.target_share = torch.as_tensor(_share(self.target.on.spread, target, source), device=device)
 
     def cost(self, points: Float[ndarray, "n 3"]) -> float:
         """With the source's points there; lower is better, 0 at best."""

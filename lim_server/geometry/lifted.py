@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from lim_server.geometry.closest import nearest_blend
+from lim_server.geometry.shape import Shape
 from lim_server.geometry.spread import Spread
 
 FACING, PLAIN, PAINT = 0.025, 0.04, 0.4
@@ -86,6 +87,12 @@ class Lifted:
         self.places = on.of(points)
         self.normals = torch.cat([smooth, self.faces[on.triangle]])
         self.rows = torch.cat([self.places, facing * self.normals, on.rows], 1)
+
+    @classmethod
+    def target(cls, shape: Shape, device: str, *, colored: bool) -> Lifted:
+        """A keyframe's surface, as judge and fine fit hold a source against it."""
+        places = Places(Spread.of(shape, THEIRS), device, colored=colored)
+        return cls(places, torch.as_tensor(shape.points, device=device))
 
     @cached_property
     def tree(self) -> cKDTree:

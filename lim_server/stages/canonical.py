@@ -107,7 +107,8 @@ class Canonical:
 
     def _name(self, what: str, mesh: Mesh) -> bytes:
         where = f"{what} {self.models.sha256} {self.device} {self.ball.centre.tolist()} {self.ball.radius}".encode()
-        return hashlib.sha256(where + records.digest(records.pack_mesh(mesh))).digest()
+        seen = Mesh(mesh.points, mesh.face_counts, mesh.face_indices, colors=mesh.colors)  # stiffness and pins are not
+        return hashlib.sha256(where + records.digest(records.pack_mesh(seen))).digest()
 
     def _in_ball(self, points: Float[ndarray, "n 3"]) -> Float[Tensor, "n 3"]:
         return self.ball.apply(torch.tensor(self.frame.undo(points), device=self.device))

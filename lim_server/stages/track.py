@@ -118,7 +118,7 @@ class Tracker:
         hint = None if self.hints is None else self.hints(key, self.source, target)
         found = search.best(before, hint, trusted=self.trusted)
         trust = self.source.trust_beside(target)[self.source.nearest[: len(mine.points)]]
-        points = self.fine.onto(theirs, found.carried(self.source), trust, landmarks, step)
+        points = self.fine.onto(search.judge.target, found.carried(self.source), trust, landmarks, step)
         points = snap(mine, theirs, points, self.fine.stiffer(points))
         return replace(self._result(points, *assess(mine, theirs, points)), method=found.method)
 

@@ -11,7 +11,7 @@ from lim_server.geometry.arap import Rigidity
 from lim_server.geometry.equations import Equations
 from lim_server.geometry.fine import Fine
 from lim_server.geometry.landmarks import Landmarks
-from lim_server.geometry.lifted import Blend, nearest_row
+from lim_server.geometry.lifted import Blend, Lifted, nearest_row
 from lim_server.geometry.shape import Frame, Shape
 from tests.lim_server.geometry.things import ball, shape, together
 from tests.lim_server.stages.creatures import limb
@@ -51,7 +51,8 @@ def test_a_fit_by_gradients_is_the_fit_by_factors(monkeypatch: pytest.MonkeyPatc
     source, key = limb(40, 24, 0.0, True), limb(36, 26, 0.4, True)
     frame = Frame.of(source.points)
     mine, theirs = Shape.of(source, frame), Shape.of(key, frame)
-    given = theirs, mine.points, np.ones(len(mine.points)), Landmarks.of(mine, key, frame), lambda *_: None
+    there = Lifted.target(theirs, "cpu", colored=True)
+    given = there, mine.points, np.ones(len(mine.points)), Landmarks.of(mine, key, frame), lambda *_: None
     exact = Fine(mine, "cpu").onto(*given)
     monkeypatch.setattr(Equations, "solver", lambda made: made.iterated)
     assert np.abs(Fine(mine, "cpu").onto(*given) - exact).max() < 5e-4
