@@ -35,11 +35,14 @@ class Server:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen([str(word) for word in command], stdout=log, stderr=log)
 
+    def send(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
     def kill(self, number: int = signal.SIGKILL) -> None:
         assert self.process is not None
         self.process.send_signal(number)
-        if number != signal.SIGSTOP:
-            self.process.wait(10)
+        self.process.wait(10)
 
     def connect(self, patience: float = 60.0) -> Connection:
         return Connection(self.endpoint, client="test", patience=patience)

@@ -92,7 +92,7 @@ class Clients:
             case m.Have():
                 return m.Missing([d for d in message.digests if not self.store.has(d)])
             case m.Submit():
-                self._on_submit(session, message)
+                return self._on_submit(session, message)
             case m.Credit() if message.job in session.subscriptions:
                 self.delivery.took(session.subscriptions[message.job], min(max(message.n, 0), 1024))
             case m.Cancel():
@@ -127,16 +127,16 @@ class Clients:
             raise WireError(f"Blob.data: {len(part)} bytes, the table says {size}")
         return m.BlobAck(digest, session.uploads.take(digest, total, offset, part))
 
-    def _on_submit(self, session: Session, submit: m.Submit) -> None:
+    def _on_submit(self, session: Session, submit: m.Submit) -> m.Message | None:
         for job in (submit.supersedes, submit.job):
             if job is not None and job in session.subscriptions:
                 self.unsubscribe(session.subscriptions[job])
         missing = [d for d in submit.inputs if not self.store.has(d)]
         if missing:
             text = f"{len(missing)} of {len(submit.inputs)} inputs are not here, first {missing[0].hex()[:12]}"
-            session.say(m.Error("missing-blob", text, True, submit.job))
-        else:
-            self.scheduler.submit(session, submit)
+            return m.Error("missing-blob", text, True, submit.job)
+        self.scheduler.submit(session, submit)
+        return None
 
     def _on_stop(self, door: Door) -> m.Message:
         if not door.trusted:

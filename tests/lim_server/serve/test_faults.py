@@ -101,10 +101,8 @@ def test_a_server_that_hangs_is_waited_for(new_server: Callable[..., Server], ex
         for record in job.records():
             got.append(bytes(record))
             if len(got) == 5:
-                server.kill(signal.SIGSTOP)
-                threading.Timer(
-                    3, lambda: server.kill(signal.SIGCONT) if False else os.kill(server.process.pid, 18)
-                ).start()  # type: ignore[union-attr]
+                server.send(signal.SIGSTOP)
+                threading.Timer(3, server.send, [signal.SIGCONT]).start()
     assert got == expected
 
 
@@ -188,6 +186,28 @@ def test_twenty_thousand_damaged_messages_beside_a_good_client(server: Server, e
     context.destroy(0)
 
 
+def test_a_client_that_leaves_before_it_is_answered_leaves_the_server_up(server: Server) -> None:
+    """Submits whose inputs are not there, each answered at once, to somebody who has gone meanwhile."""
+    assert server.process is not None
+    for _ in range(3):
+        leaver = zmq.Context.instance().socket(zmq.DEALER)
+        leaver.connect(server.endpoint.address)
+        leaver.setsockopt(zmq.RCVTIMEO, 20_000)
+        leaver.send_multipart(encode(m.Hello(1, 1, "leaver", "", 0)))
+        leaver.recv_multipart()
+        server.send(signal.SIGSTOP)
+        for _ in range(20):
+            inputs = [os.urandom(32) for _ in range(1000)]
+            submit = m.Submit(os.urandom(16), "track", {}, inputs, np.zeros(1), 0, 8, 0, 0.0, None)
+            leaver.send_multipart(encode(submit))
+        leaver.close(1000)
+        time.sleep(0.2)
+        server.send(signal.SIGCONT)
+        with server.connect(patience=10) as connection:
+            assert connection.status()["ready"] in (True, False)
+    assert server.process.poll() is None, server.log()
+
+
 def rss(server: Server) -> int:
     assert server.process is not None
     return int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1]) * 4096
@@ -199,6 +219,7 @@ def test_a_blob_that_is_not_what_its_name_says_is_sent_again(server: Server) -> 
     params = {**params, "keys": [[1.0, "a"], [9.0, "liar"], [17.0, "c"]]}
     liar = zmq.Context.instance().socket(zmq.DEALER)
     liar.connect(server.endpoint.address)
+    liar.setsockopt(zmq.RCVTIMEO, 20_000)
     record = np.zeros(64, np.uint8)
     fresh = records.pack({"points": np.random.default_rng(5).random((3, 3), np.float32)})
     liar.send_multipart(encode(m.Hello(1, 1, "liar", "", 0)))
