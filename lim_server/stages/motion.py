@@ -88,9 +88,10 @@ class Motion:
         steps = [(a.inv() * b).as_rotvec() for a, b in zip(self.turns, self.turns[1:], strict=False)]
         self.steps = [unrolled(step, self.rigid.edges) for step in steps]
         stretch = Stretch(shape, "cpu")
-        self.believed = [self._believed(stretch, placed) for placed in self.placed]
+        self.believed = [np.zeros((len(self.rigid.edges), 1))]
+        self.believed += [self._believed(stretch, placed) for placed in self.placed[1:]]
         reach = Reach(self.rigid, area)
-        self.own = [reach.split(points - self._shaped(*self._at_key(m))) for m, points in enumerate(tracked)]
+        self.own = [reach.split(points - self._at_key(m)) for m, points in enumerate(tracked)]
         self.unfold = Unfold(shape.points, shape.triangles)
         self.over = [self.unfold.over(p, t.as_matrix()) for p, t in zip(tracked, self.turns, strict=True)]
 
@@ -100,7 +101,8 @@ class Motion:
             return self.keys[self.times.index(time)]
         k, s = self.curve.segment(time)
         allowed = self.over[k] | self.over[k + 1]
-        points = self.unfold.unfolded(self._in_segment(k, s), self.curve.turned(k, s, self.turns, self.steps), allowed)
+        turned = self._turned(k, s)
+        points = self.unfold.unfolded(self._in_segment(k, s, turned), turned, allowed)
         return np.where(self.still, self.keys[0], self.frame.undo(self._unwelded(points, k, s)))
 
     def derivatives(self, time: float) -> tuple[Float32[ndarray, "points 3"], Float32[ndarray, "points 3"]]:
@@ -111,15 +113,20 @@ class Motion:
         k, s = self.curve.segment(time)
         h = 0.01 * (self.times[-1] - self.times[0]) / (len(self.times) - 1)
         step = h / (self.times[k + 1] - self.times[k])
-        before, now, after = (self._unwelded(self._in_segment(k, t), k, t) for t in (s - step, s, s + step))
+        before, now, after = (
+            self._unwelded(self._in_segment(k, t, self._turned(k, t)), k, t) for t in (s - step, s, s + step)
+        )
         scale = self.frame.diagonal
         return (
             ((after - before) / (2 * h) * scale).astype(np.float32),
             ((after - 2 * now + before) / h**2 * scale).astype(np.float32),
         )
 
-    def _in_segment(self, k: int, s: float) -> Float[ndarray, "n 3"]:
-        points = self._shaped(k, s)
+    def _turned(self, k: int, s: float) -> Float[ndarray, "n 3 3"]:
+        return self.curve.turned(k, s, self.turns, self.steps)
+
+    def _in_segment(self, k: int, s: float, turned: Float[ndarray, "n 3 3"]) -> Float[ndarray, "n 3"]:
+        points = self._shaped(k, s, turned)
         for near, (far, local) in ((1 - s, self.own[k]), (s, self.own[k + 1])):
             points += _level(near) ** FAR * far + _level(near) ** LOCAL * local
         return points
@@ -128,11 +135,10 @@ class Motion:
         apart = self.curve.hermite(k, s, [self.apart[m] for m in self.curve.around(k)])
         return np.where(self.still, self.placed[0][self.welded], points[self.welded] + apart)
 
-    def _shaped(self, k: int, s: float) -> Float[ndarray, "n 3"]:
+    def _shaped(self, k: int, s: float, turned: Float[ndarray, "n 3 3"]) -> Float[ndarray, "n 3"]:
         """The mesh that comes nearest to the turned edges, but for what is a key's own."""
         if len(self.times) == 1:
             return self.placed[0]
-        turned = self.curve.turned(k, s, self.turns, self.steps)
         i, j = self.rigid.edges.T
         half = np.zeros_like(self.rigid.vectors)
         edges = [p[j] - p[i] for p in self.placed]
@@ -156,6 +162,6 @@ class Motion:
         clear: Float[ndarray, "e 1"] = (square / (square + CLEAR**2))[self.rigid.edges].mean(axis=1)[:, None]
         return clear
 
-    def _at_key(self, m: int) -> tuple[int, float]:
-        """A segment that has this key, and where in it."""
-        return (m, 0.0) if m + 1 < len(self.times) else (m - 1, 1.0)
+    def _at_key(self, m: int) -> Float[ndarray, "n 3"]:
+        k, s = (m, 0.0) if m + 1 < len(self.times) else (m - 1, 1.0)
+        return self._shaped(k, s, self.turns[m].as_matrix())
