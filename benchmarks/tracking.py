@@ -122,6 +122,7 @@ WITHOUT: dict[str, tuple[Any, str, Any]] = {
     "the whole surface as judge": (Judge, "cost", _no_judge),
     "turns about places near a joint": (coarse, "SWING", 1e3),
     "stiffness that gives": (fine, "STIFFER", 1.0),
+    "softness where it has stretched": (fine, "CRUMPLED", 1e3),
     "momentum": (fine, "BEYOND", 0.0),
     "the second look": (search, "SECOND_LOOKS", 0),
     "links between parts": (search, "problem_of", _no_links),

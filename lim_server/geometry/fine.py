@@ -2,8 +2,8 @@
 
 Nearest in place, direction and colour together, so that what looks alike meets. Every pair pulls with a Gaussian of
 its distance (Welsch's robust function), and the mesh resists as in Sorkine and Alexa 2007: everywhere alike at first,
-then ten times as much where its surroundings turn out not to be stretched. Machines and bones are held like that, and
-skin gives.
+then ten times as much where its surroundings turn out not to be stretched, and in the end the less the more they are.
+Machines and bones are held like that, and skin gives.
 
 Everything is on one device from the first step to the last.
 """
@@ -27,9 +27,11 @@ from lim_server.geometry.shape import Shape
 from lim_server.geometry.spread import Spread
 from lim_server.geometry.stretch import Stretch
 
-STEPS, NARROW, ALIKE, EVERY, ROUNDS = 24, 9, 5, 3, 2
+STEPS, NARROW, ALIKE, EVERY, ROUNDS = 36, 9, 5, 3, 2
 """How many; after how many matches reach no farther; and after how many, and how often from then on, the mesh is made
 stiffer where it has not stretched."""
+LATE = 11
+"""After how many steps it gives where it has stretched: what was wrongly laid to begin with has come right by then."""
 REACH = (0.03, 0.009)
 BEYOND = 0.85
 """How much of its last step's way the mesh goes on before the next: what slides along the surface needs many steps, and
@@ -37,6 +39,8 @@ less than half as many with this momentum (Nesterov 1983)."""
 STIFF = 3e-3
 STIFFER, GIVES = 10.0, 0.03
 """How much stiffer what is not stretched becomes, and how much stretch undoes most of that."""
+CRUMPLED = 0.2
+"""Stretch at which a place is four times softer: skin that one pose folds and another draws out."""
 SMOOTH = 0.05
 MINE = 5000
 HEAVY = 1e3
@@ -78,7 +82,7 @@ class Fine:
             step("fine", i, STEPS)
             done = min(1.0, i / NARROW)
             if i >= ALIKE and (i - ALIKE) % EVERY == 0:
-                elastic = self.elastic.stiffened(self._times(points))
+                elastic = self.elastic.stiffened(self._times(points, late=i >= LATE))
             match.find(points, REACH[0] * (REACH[1] / REACH[0]) ** done)
             free = Equations(match.drawn, elastic, self.stiff, match.held + 1e-9)
             pins = HEAVY * free.diagonal().max() * self.pinned
@@ -94,12 +98,14 @@ class Fine:
         return torch.where(self.pinned > 0, self.rest, points).cpu().numpy()
 
     def stiffer(self, points: Float[ndarray, "n 3"]) -> Rigidity:
-        """How rigid the source is from now on: where the surface has not stretched so far, it shall not."""
-        return self.rigid.stiffened(self._times(torch.as_tensor(points, device=self.device)).cpu().numpy())
+        """How rigid the source is from now on: less where the surface has stretched, more where it has not."""
+        times = self._times(torch.as_tensor(points, device=self.device), late=True)
+        return self.rigid.stiffened(times.cpu().numpy())
 
-    def _times(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
-        give = (self.stretch.at(points) / GIVES) ** 2
-        return 1 + (STIFFER - 1) / (1 + give) ** 2
+    def _times(self, points: Float[Tensor, "n 3"], *, late: bool) -> Float[Tensor, " n"]:
+        stretch = self.stretch.at(points)
+        times = 1 + (STIFFER - 1) / (1 + (stretch / GIVES) ** 2) ** 2
+        return times / (1 + (stretch / CRUMPLED) ** 2) ** 2 if late else times
 
 
 class _Match:
