@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
-from scipy.spatial.transform import Rotation
+
+from lim_server.geometry.rotations import rotations
 
 ROUNDS = 20
 """Setting one right can turn its neighbour over; that is over after a few."""
@@ -36,7 +38,7 @@ class Unfold:
             if not bad.any():
                 break
             corner, middle = self.triangles[bad], points[self.triangles[bad]].mean(axis=1)
-            around = Rotation.from_matrix(turned[corner].mean(axis=1)).as_matrix()
+            around = rotations(torch.from_numpy(turned[corner].mean(axis=1))).numpy()
             moves = middle[:, None] + np.einsum("tij,tcj->tci", around, self.corners[bad]) - points[corner]
             at, which, times = np.unique(corner, return_inverse=True, return_counts=True)
             total = np.stack([np.bincount(which.ravel(), moves[..., k].ravel()) for k in range(3)], axis=1)

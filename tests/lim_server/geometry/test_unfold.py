@@ -35,3 +35,10 @@ def test_turned_with_its_surroundings_is_not_over() -> None:
     unfold, turned = Unfold(rest, triangles), np.broadcast_to(about, (16, 3, 3))
     assert not unfold.over(rest @ about.T, turned).any()
     assert unfold.over(rest, turned).all()
+
+
+def test_corners_that_are_turned_against_each_other_have_no_mean_and_do_no_harm() -> None:
+    rest, triangles = sheet(4)
+    turned = np.stack([np.eye(3), np.diag([1.0, -1, -1]), np.diag([-1.0, 1, -1]), np.diag([-1.0, -1, 1])] * 4)
+    mended = Unfold(rest, triangles).unfolded(-rest, turned, np.zeros(len(triangles), bool))
+    assert np.isfinite(mended).all()
