@@ -38,7 +38,7 @@ PIN = 1e3
 HELD, STILL, FREE = 0.01, 0.05, 0.1
 """The same for a point that never moves; how far (diagonals) one moves that is half as heavy; and how much what moves
 counts, beside what does not, for where the whole is."""
-CLEAR = 0.15
+CLEAR = 0.3
 """Stretch (`Stretch.at`) of which half is believed: it is averaged over 3 % of the diagonal, and still mostly noise."""
 FAR, LOCAL = 2, 8
 """How a key's own fades: powers of `_level`, for what reaches far and for the rest."""
