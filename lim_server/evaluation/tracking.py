@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lim_server.evaluation.heldout import HeldOut
-from lim_server.evaluation.methods import one_of
+from lim_server.evaluation.methods import carved_of, one_of
 from lim_server.models.field import Decoder
 from lim_server.models.lim import Lim
 from lim_server.models.lrm import Key, Lrm, Planes
@@ -104,8 +104,9 @@ def answers_of(lrm: Lrm, twin: Lim | None, held: HeldOut, match: Matching) -> di
     planes = {TWIN_ORACLE: canonical.planes[1:]}
     if twin is not None:
         seen = _keys(lrm, held, frames, xyz=False)
-        near, far = (one_of(seen, k).images for k in range(2))
-        interval = twin.interval(one_of(canonical, 0).features, far, near)
+        near, far, home = one_of(seen, 0), one_of(seen, 1), one_of(canonical, 0)
+        seen_near = near.images if twin.sway is None else home.images
+        interval = twin.interval(home.features, far.images, seen_near, carved_of(near, far, home))
         planes = {TWIN: twin(interval, torch.ones(1, device=frames.device)).planes, **planes}
     return {name: _coordinates(lrm.decoder, p, match.candidates) for name, p in planes.items()}
 

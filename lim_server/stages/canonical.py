@@ -22,6 +22,8 @@ from lim_protocol.types import Keyframe, Mesh
 from lim_server.geometry.shape import Frame
 from lim_server.geometry.side import Side
 from lim_server.models.attention import Tokens
+from lim_server.models.carve import Carved
+from lim_server.models.lrm import Key
 from lim_server.models.shipped import Models
 from lim_server.render.views import Ball, Views, look
 
@@ -61,14 +63,17 @@ class Canonical:
         self.ball = Ball.of(torch.tensor(whole, dtype=torch.float32, device=device))
         self.frame = Frame.of(keyframes[0].mesh.points)
         mesh = keyframes[0].mesh
-        self.features = keep(self._name("features", mesh), lambda: self._features(mesh))
-        self.near = self._tokens(mesh)
+        self.home = keep(self._name("home", mesh), lambda: self._home_of(mesh))
+        self.near = self._seen(mesh)
 
     @torch.inference_mode()
     def told(self, key: Keyframe, source: Side, target: Side) -> Float[Tensor, "n m"]:
         """How much canonical coordinates speak against each match of the graphs' samples, 0 to MOST."""
-        far = self._tokens(key.mesh)
-        interval = self.models.twin.interval(self.features, far, self.near)
+        far, carved = self._seen(key.mesh)
+        near, near_carved = self.near
+        every = [c for c in (near_carved, carved, self.home.carved) if c is not None]
+        seen = near if self.models.twin.sway is None else self.home.images
+        interval = self.models.twin.interval(self.home.features, far, seen, every)
         planes = self.models.twin(interval, torch.ones(1, device=self.device)).planes
         home = self._home(planes, self._in_ball(target.points))
         rest = self._in_ball(source.points)
@@ -90,18 +95,19 @@ class Canonical:
         return look(points, triangles, colour, self.models.lrm.preset.size)
 
     @torch.inference_mode()
-    def _features(self, mesh: Mesh) -> list[Float[Tensor, "1 t d"]]:
-        """Of the source in canonical coordinates."""
+    def _home_of(self, mesh: Mesh) -> Key:
+        """The source in canonical coordinates."""
         views = self._views(mesh)
-        return self.models.lrm(views.canonical, views.mask, views.cameras).features
+        key: Key = self.models.lrm(views.canonical, views.mask, views.cameras)
+        return key
 
-    def _tokens(self, mesh: Mesh) -> Tokens:
-        """Image tokens of a key in colours."""
+    def _seen(self, mesh: Mesh) -> tuple[Tokens, Carved | None]:
+        """Image tokens of a key in colours, and what was carved from these."""
 
         @torch.inference_mode()
-        def make() -> Tokens:
+        def make() -> tuple[Tokens, Carved | None]:
             views = self._views(mesh)
-            return self.models.lrm.encoder(views.colour, views.mask, views.cameras)
+            return self.models.lrm.encoder.see(views.colour, views.mask, views.cameras)
 
         return self.keep(self._name("tokens", mesh), make)
 
