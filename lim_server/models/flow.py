@@ -68,7 +68,8 @@ class FlowFinder(nn.Module):
     def forward(self, keys: Carved) -> Flow:
         """Of b near keys, then of their far ones, as one batch."""
         middle = _middles(keys)
-        listed = torch.cat((keys.values, torch.ones_like(keys.values[:, :1])), 1)
+        known = keys.values.float()  # kept in bfloat16 where training is
+        listed = torch.cat((known, torch.ones_like(known[:, :1])), 1)
         large = halved(keys.cells)
         table = around(large.cells)
         x = self.there(self.begin(large.gathered(listed)), table)
@@ -78,7 +79,7 @@ class FlowFinder(nn.Module):
         matched = matched - place
         x = self.again(self.join(torch.cat((x, like, HEARD * matched, sure), 1).to(x.dtype)), large.cells)
         shift, parent = matched + self.shift(x).float(), large.place // 8
-        told = torch.cat((large.spread(self.apart(x)).to(keys.values.dtype), keys.values), 1)
+        told = torch.cat((large.spread(self.apart(x)), known), 1)
         more, arc = self.fine(told).float().split(3, 1)
         return Flow(shift[parent] + more, arc, matched[parent], large.cells, likely)
 

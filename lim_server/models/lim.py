@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lim_server.models.ahead import Ahead
 from lim_server.models.attention import Attention, Held, Mlp, Tokens
 from lim_server.models.carve import Carved
 from lim_server.models.encoding import encode_alpha
@@ -88,29 +89,6 @@ class Between:
     planes: Planes
 
 
-class Ahead(nn.Module):
-    """Image tokens to the first of a key's features, as the LRM makes them; frozen, and the LRM's own."""
-
-    places: Tensor
-
-    def __init__(self, lrm: Lrm, count: int):
-        super().__init__()
-        self.tokens = nn.Parameter(lrm.tokens.detach().clone())
-        assert lrm.carved is not None
-        self.carved: nn.Linear = copy.deepcopy(lrm.carved)
-        self.blocks: nn.ModuleList = copy.deepcopy(lrm.blocks[:-count])
-        self.lines = lrm.preset.lines
-        self.register_buffer("places", lrm.places.clone(), persistent=False)
-
-    def forward(self, images: Tokens) -> Float[Tensor, "b n d"]:
-        """Where the stream begins."""
-        values = self.tokens + self.carved(images.values[:, -len(self.tokens) :])
-        tokens = Tokens(values, self.places if self.lines else None)
-        for block in self.blocks:
-            tokens = block(tokens, images)
-        return tokens.values
-
-
 class Lim(nn.Module):
     """The interpolator; `blocks` may be fewer than the preset's for the paper's ablation of depth (table 6)."""
 
@@ -123,10 +101,9 @@ class Lim(nn.Module):
         self.blocks = nn.ModuleList(LimBlock(block) for block in list(lrm.blocks)[-count:])  # type: ignore[arg-type]
         self.ahead = Ahead(lrm, count).requires_grad_(False) if self.preset.flow else None
         self.sway = Sway(lrm) if self.preset.flow else None
-        if self.preset.flow:
-            for block in self._steps:
-                nn.init.zeros_(block.past.out.weight)
-                nn.init.zeros_(block.past.out.bias)
+        for last in [block.past.out for block in self._steps] if self.preset.flow else []:
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
         self.alpha = nn.Linear(width, width)
         nn.init.zeros_(self.alpha.weight)
         nn.init.zeros_(self.alpha.bias)
@@ -155,17 +132,15 @@ class Lim(nn.Module):
         With a flow these of key k are of its canonical pictures; and wanted is what was carved from both keys' colours,
         for the twin also from key k's canonical coordinates.
         """
-        images = far
+        images, pair = far, None
         if self.twin:
             assert near is not None
             images = near
-        pair = None
-        if self.sway is not None:
-            pair, images = self.sway.pair(*carved), self._patches(images)
-        elif self.tag is not None:
-            images = Tokens(images.values + self.tag[0], images.places).joined(
-                Tokens(far.values + self.tag[1], far.places)
-            )
+        if self.sway is not None and self.ahead is not None:
+            pair, images = self.sway.pair(*carved), self.ahead.patches(images)
+        if self.tag is not None:
+            tagged = (Tokens(seen.values + tag, seen.places) for seen, tag in zip((images, far), self.tag, strict=True))
+            images = next(tagged).joined(next(tagged))
         count = len(self.blocks)
         held = [
             block.hold(images, Tokens(past, self._places))
@@ -194,12 +169,6 @@ class Lim(nn.Module):
             tokens = block(tokens, seen, past, carved)
             sets.append(tokens.values[:, :n])
         return Between(sets, self.head(sets[-1]))
-
-    def _patches(self, images: Tokens) -> Tokens:
-        """Image tokens but those of cells."""
-        assert self.ahead is not None
-        count = len(self.ahead.tokens)
-        return Tokens(images.values[:, :-count], None if images.places is None else images.places[:, :-count])
 
     @property
     def _steps(self) -> list[LimBlock]:

@@ -59,12 +59,14 @@ def test_going_on_from_a_checkpoint_gives_the_same_bits(
     assert log(tmp_path) == log(through)
 
 
-def test_so_it_does_in_bfloat16(trained: dict[str, Path], tmp_path: Path) -> None:
-    half = replace(smoke_lim(), bfloat16=True)
+@pytest.mark.parametrize("recipe", [smoke_flow(), smoke_lim()], ids=lambda recipe: recipe.name)
+def test_so_it_does_in_bfloat16(recipe: Recipe, trained: dict[str, Path], tmp_path: Path) -> None:
+    half = replace(recipe, bfloat16=True)
     lrm = under(half, trained)
-    through = run(half, tmp_path / "through", lrm)
+    through = run(half, tmp_path / "through", lrm, keep_every=4)
     stopped = [run(half, tmp_path / "stopped", lrm, After(5)) for _ in range(2)][-1]
-    assert same(stopped, through) and not same(through, trained["smoke-lim"] / "smoke-lim.safetensors")
+    assert same(stopped, through) and not same(through, trained[recipe.name] / f"{recipe.name}.safetensors")
+    assert (tmp_path / "through" / "step000008.png").exists()
 
 
 @WHOLE
