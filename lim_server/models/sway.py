@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import grid_sample
 
 from lim_server.models.carry import Carry, lay_down
 from lim_server.models.carve import Carve, Carved
@@ -30,6 +31,14 @@ class Pair:
     keys: Carved
     flow: Flow
     values: Float[Tensor, "n c"]
+
+    def home(self, points: Float[Tensor, "b p 3"]) -> Float[Tensor, "b p 3"]:
+        """Where places on the far keys are at the near ones; beside all cells they stay where they are."""
+        far = self.keys.cells.batch // 2
+        known = torch.cat((self.flow.shift, torch.ones_like(self.flow.shift[:, :1])), 1)
+        grid = self.keys.cells.dense(known)[far:].permute(0, 4, 3, 2, 1)
+        found = grid_sample(grid, points[:, None, None], align_corners=False)[:, :, 0, 0].mT
+        return points + found[..., :3] / found[..., 3:].clamp(min=1e-3)
 
     def for_each(self, count: int) -> Pair:
         """One interval, so many times."""

@@ -23,7 +23,6 @@ from lim_server.geometry.shape import Frame
 from lim_server.geometry.side import Side
 from lim_server.models.attention import Tokens
 from lim_server.models.carve import Carved
-from lim_server.models.lrm import Key
 from lim_server.models.shipped import Models
 from lim_server.render.views import Ball, Views, look
 
@@ -63,27 +62,27 @@ class Canonical:
         self.ball = Ball.of(torch.tensor(whole, dtype=torch.float32, device=device))
         self.frame = Frame.of(keyframes[0].mesh.points)
         mesh = keyframes[0].mesh
-        self.home = keep(self._name("home", mesh), lambda: self._home_of(mesh))
         self.near = self._seen(mesh)
+        no_flow = models.twin.sway is None
+        self.features = keep(self._name("features", mesh), lambda: self._features(mesh)) if no_flow else []
 
     @torch.inference_mode()
     def told(self, key: Keyframe, source: Side, target: Side) -> Float[Tensor, "n m"]:
         """How much canonical coordinates speak against each match of the graphs' samples, 0 to MOST."""
-        far, carved = self._seen(key.mesh)
-        near, near_carved = self.near
-        every = [c for c in (near_carved, carved, self.home.carved) if c is not None]
-        seen = near if self.models.twin.sway is None else self.home.images
-        interval = self.models.twin.interval(self.home.features, far, seen, every)
-        planes = self.models.twin(interval, torch.ones(1, device=self.device)).planes
-        home = self._home(planes, self._in_ball(target.points))
+        home = self._home(key.mesh, self._in_ball(target.points))
         rest = self._in_ball(source.points)
         apart = torch.cdist(rest, home)
         # what comes to lie beside the source's surface is not believed
         trust = torch.exp(-0.5 * (apart.amin(0) / OFF) ** 2)
         return (0.5 * (apart / OFF) ** 2).clamp(max=MOST) * trust
 
-    def _home(self, planes: Tensor, points: Float[Tensor, "m 3"]) -> Float[Tensor, "m 3"]:
-        """Canonical coordinates at places of the far key."""
+    def _home(self, mesh: Mesh, points: Float[Tensor, "m 3"]) -> Float[Tensor, "m 3"]:
+        """Canonical coordinates at places of the far key; the flow, where there is one, tells them more exactly."""
+        (near, source), (far, target) = self.near, self._seen(mesh)
+        twin = self.models.twin
+        if twin.sway is not None and source is not None and target is not None:
+            return twin.sway.pair(source, target).home(points[None])[0]
+        planes = twin(twin.interval(self.features, far, near), torch.ones(1, device=self.device)).planes
         return self.models.lrm.decoder(planes, points[None])[1][0] * 2 - 1
 
     def _views(self, mesh: Mesh) -> Views:
@@ -95,11 +94,10 @@ class Canonical:
         return look(points, triangles, colour, self.models.lrm.preset.size)
 
     @torch.inference_mode()
-    def _home_of(self, mesh: Mesh) -> Key:
-        """The source in canonical coordinates."""
+    def _features(self, mesh: Mesh) -> list[Float[Tensor, "1 t d"]]:
+        """Of the source in canonical coordinates."""
         views = self._views(mesh)
-        key: Key = self.models.lrm(views.canonical, views.mask, views.cameras)
-        return key
+        return self.models.lrm(views.canonical, views.mask, views.cameras).features
 
     def _seen(self, mesh: Mesh) -> tuple[Tokens, Carved | None]:
         """Image tokens of a key in colours, and what was carved from these."""
@@ -109,7 +107,7 @@ class Canonical:
             views = self._views(mesh)
             return self.models.lrm.encoder.see(views.colour, views.mask, views.cameras)
 
-        return self.keep(self._name("tokens", mesh), make)
+        return self.keep(self._name("seen", mesh), make)
 
     def _name(self, what: str, mesh: Mesh) -> bytes:
         where = f"{what} {self.models.sha256} {self.device} {self.ball.centre.tolist()} {self.ball.radius}".encode()

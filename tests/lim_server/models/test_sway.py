@@ -91,3 +91,13 @@ def test_the_twin_paints_the_far_key_with_where_the_flow_leads(lrm: Lrm) -> None
         told[:, first + 3] = 0
     told[:, 14:17] = 0
     assert torch.allclose(pair.values[there], lrm.encoder.carve.known(far.cells, told), atol=1e-5)
+
+
+def test_a_place_goes_home_by_the_flow_of_the_cells_around_it(keys: Carved) -> None:
+    far = keys.cells.at[:, 0] == 1
+    flow = replace(still(keys), shift=torch.where(far[:, None], keys.cells.places, 9.0))  # nothing of the near key
+    pair = Pair(keys, flow, keys.values)
+    middles = keys.cells.places[far][None]
+    assert torch.allclose(pair.home(middles), 2 * middles, atol=1e-5)
+    outside = torch.tensor([[[5.0, 5.0, 5.0]]])
+    assert torch.equal(pair.home(outside), outside)
