@@ -2,7 +2,8 @@
 
 The source is looked at in colours and in canonical coordinates, a later key in colours. At alpha = 1 the twin's
 triplane holds, at the later key's surface, the canonical coordinates of the source: places of source and key whose
-canonical coordinates are far apart are unlike each other. That is told to the coarse fit beside looks and form.
+canonical coordinates are far apart are unlike each other. A twin that begins with a flow (models/flow.py) has the same
+in that, more exactly, and needs colours only. That is told to the coarse fit beside looks and form.
 """
 
 from __future__ import annotations
