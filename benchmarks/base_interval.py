@@ -64,11 +64,12 @@ def main() -> None:
     cameras = Cameras(*(c[None].to(dtype) for c in (rig.world, rig.focal, rig.centre)))
     colour = torch.rand(1, 4, 3, preset.size, preset.size, device=device, dtype=dtype)
     mask = torch.ones_like(colour[:, :, :1])
-    near, far = lrm(colour, mask, cameras), lrm.encoder(colour, mask, cameras)
+    near, (far, carved) = lrm(colour, mask, cameras), lrm.encoder.see(colour, mask, cameras)
+    cells = [c for c in (near.carved, carved) if c is not None]
     alphas = torch.linspace(0, 1, TIMES + 2, device=device, dtype=dtype)[1:-1]
 
     def interval() -> Interval:
-        return lim.interval(near.features, far)
+        return lim.interval(near.features, far, carved=cells)
 
     def between() -> list[Tensor]:
         ready = interval()

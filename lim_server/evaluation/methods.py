@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lim_server.evaluation.heldout import HeldOut
 from lim_server.models.attention import Tokens
+from lim_server.models.carve import Carved
 from lim_server.models.lim import Lim
 from lim_server.models.lrm import Key, Lrm, Planes
 from lim_server.training.objective import views
@@ -55,12 +56,19 @@ def one_of(key: Key, index: int) -> Key:
     at = slice(index, index + 1)
     places = key.images.places
     images = Tokens(key.images.values[at], places if places is None or len(places) == 1 else places[at])
-    return Key([f[at] for f in key.features], images, key.planes[at])
+    carved = None if key.carved is None else key.carved.of(index)
+    return Key([f[at] for f in key.features], images, key.planes[at], carved)
+
+
+def carved_of(*keys: Key) -> list[Carved]:
+    """What was carved from each, nothing where the LRM does not."""
+    return [key.carved for key in keys if key.carved is not None]
 
 
 def between(lim: Lim, near: Key, far: Key, time: Float[Tensor, " a"]) -> Planes:
     """LIM's triplanes on the way from one key to the other."""
-    planes: Planes = lim(lim.interval(near.features, far.images), time).planes
+    interval = lim.interval(near.features, far.images, carved=carved_of(near, far))
+    planes: Planes = lim(interval, time).planes
     return planes
 
 

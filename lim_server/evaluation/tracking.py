@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lim_server.evaluation.heldout import HeldOut
-from lim_server.evaluation.methods import one_of
+from lim_server.evaluation.methods import carved_of, one_of
 from lim_server.models.field import Decoder
 from lim_server.models.lim import Lim
 from lim_server.models.lrm import Key, Lrm, Planes
@@ -24,6 +24,7 @@ from lim_server.training.objective import views
 COUNT = 2500
 NEAR, FAR = 0, 2
 STILL, NEAREST, ALIGNED = "nothing moved", "nearest in space", "nearest in space, centroids aligned"
+FLOW = "the flow that LIM's twin begins with"
 TWIN, TWIN_ORACLE = "LIM's twin", "oracle (the LRM's twin on the true canonical views)"
 FLOOR = "true canonical coordinates (what sampling costs)"
 
@@ -101,13 +102,16 @@ def answers_of(lrm: Lrm, twin: Lim | None, held: HeldOut, match: Matching) -> di
     """What the twins say of the candidates."""
     frames = torch.tensor([NEAR, FAR], device=held.frames.device)
     canonical = _keys(lrm, held, frames, xyz=True)
-    planes = {TWIN_ORACLE: canonical.planes[1:]}
+    planes, flow = {TWIN_ORACLE: canonical.planes[1:]}, {}
     if twin is not None:
         seen = _keys(lrm, held, frames, xyz=False)
-        near, far = (one_of(seen, k).images for k in range(2))
-        interval = twin.interval(one_of(canonical, 0).features, far, near)
+        near, far, home = one_of(seen, 0), one_of(seen, 1), one_of(canonical, 0)
+        seen_near = near.images if twin.sway is None else home.images
+        interval = twin.interval(home.features, far.images, seen_near, carved_of(near, far, home))
         planes = {TWIN: twin(interval, torch.ones(1, device=frames.device)).planes, **planes}
-    return {name: _coordinates(lrm.decoder, p, match.candidates) for name, p in planes.items()}
+        if interval.pair is not None:
+            flow[FLOW] = interval.pair.home(match.candidates[None])[0]
+    return flow | {name: _coordinates(lrm.decoder, p, match.candidates) for name, p in planes.items()}
 
 
 def _keys(lrm: Lrm, held: HeldOut, frames: Int[Tensor, " k"], *, xyz: bool) -> Key:

@@ -41,6 +41,11 @@ class Cells:
         sample, x, y, z = self.at.unbind(1)
         return ((sample * self.side + x) * self.side + y) * self.side + z
 
+    @property
+    def places(self) -> Float[Tensor, "n 3"]:
+        """Their middles in the box."""
+        return (2 * self.at[:, 1:] + 1) / self.side - 1
+
     def dense(self, values: Float[Tensor, "n c"]) -> Float[Tensor, "b x y z c"]:
         """Values of all cells, zero where none is listed."""
         grid = values.new_zeros(self.batch * self.side**3, values.shape[1])
@@ -51,6 +56,14 @@ def eighths(device: torch.device) -> Int[Tensor, "8 3"]:
     """x, y and z of a cell's parts, 0 or 1, in the order in which they are counted."""
     two = torch.arange(2, device=device)
     return torch.cartesian_prod(two, two, two)
+
+
+def painted(told: Float[Tensor, "n 32"], colour: Float[Tensor, "n 3"]) -> Float[Tensor, "n 32"]:
+    """The same evidence where every view agrees on other colours."""
+    shades = [
+        torch.cat((colour, torch.zeros_like(s[:, :1]), s[:, 4:]), 1) for s in told[:, -5 * len(BEHIND) :].split(5, 1)
+    ]
+    return torch.cat((told[:, :14], torch.zeros_like(colour), *shades), 1)
 
 
 @torch.no_grad()

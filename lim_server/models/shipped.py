@@ -10,7 +10,7 @@ from lim_server.models.lrm import Lrm
 from lim_server.models.weights import BadWeights, load_lim, load_lrm, read_card
 from lim_server.places import weights_folder
 
-PRESET, SHARP = "nano", "micro"
+PRESET = SHARP = "micro"
 """What LIM is shipped in, and what the LRM alone, for reconstruct."""
 FOLDER = weights_folder()
 

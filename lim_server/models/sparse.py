@@ -41,6 +41,14 @@ class Halved:
     parts: Int[Tensor, "m 8"]
     place: Int[Tensor, " n"]
 
+    def gathered(self, x: Float[Tensor, "n c"]) -> Float[Tensor, "m eight_c"]:
+        """Of each larger cell what its eighths have, zero where one is not listed."""
+        return pad(x, (0, 0, 0, 1)).index_select(0, self.parts.flatten()).view(len(self.parts), 8 * x.shape[1])
+
+    def spread(self, x: Float[Tensor, "m eight_c"]) -> Float[Tensor, "n c"]:
+        """The way back: each cell's share."""
+        return x.view(8 * len(x), x.shape[1] // 8).index_select(0, self.place)
+
 
 def halved(cells: Cells) -> Halved:
     """The cells that these are parts of."""
@@ -137,7 +145,6 @@ class Unet(nn.Module):
         if self.below is None:
             return x
         larger = halved(cells)
-        parts = pad(x, (0, 0, 0, 1)).index_select(0, larger.parts.flatten()).view(-1, 8 * x.shape[1])
-        found = self.up(self.below(self.down(parts), larger.cells))
-        out: Tensor = self.back(x + found.view(-1, x.shape[1]).index_select(0, larger.place), table)
+        found = self.up(self.below(self.down(larger.gathered(x)), larger.cells))
+        out: Tensor = self.back(x + larger.spread(found), table)
         return out

@@ -140,7 +140,7 @@ def begin_from(path: Path, model: Lrm | Lim, models: tuple[str, ...]) -> None:
     _expect(path, card, models, model.preset.name)
     own = model.state_dict()
     tag = {name: value for name, value in own.items() if name == "tag"}
-    parts = ("head.", "ahead.") if isinstance(model, Lim) else ()
+    parts = ("head.", "ahead.", "sway.carve.") if isinstance(model, Lim) else ()
     kept = {name: value for name, value in own.items() if name.startswith(parts)}
     given = {name: value for name, value in read_tensors(path, sha256).items() if name != "tag" or tag}
     _fill(path, model, tag | given | kept)

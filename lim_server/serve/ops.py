@@ -24,7 +24,7 @@ CELLS_MIN, CELLS_MAX = 16, 384
 SHOTS = 2
 """How many shots' motion a worker holds in memory: the one somebody scrubs through, and the one before."""
 KEYS = 128
-"""How many times it holds what a model makes of one key: some hundred kilobytes each (nano)."""
+"""How many times it holds what a model makes of one key: one or two megabytes each (micro)."""
 
 T = TypeVar("T")
 

@@ -2,7 +2,8 @@
 
 The source is looked at in colours and in canonical coordinates, a later key in colours. At alpha = 1 the twin's
 triplane holds, at the later key's surface, the canonical coordinates of the source: places of source and key whose
-canonical coordinates are far apart are unlike each other. That is told to the coarse fit beside looks and form.
+canonical coordinates are far apart are unlike each other. A twin that begins with a flow (models/flow.py) has the same
+in that, more exactly, and needs colours only. That is told to the coarse fit beside looks and form.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from lim_protocol.types import Keyframe, Mesh
 from lim_server.geometry.shape import Frame
 from lim_server.geometry.side import Side
 from lim_server.models.attention import Tokens
+from lim_server.models.carve import Carved
 from lim_server.models.shipped import Models
 from lim_server.render.views import Ball, Views, look
 
@@ -61,24 +63,27 @@ class Canonical:
         self.ball = Ball.of(torch.tensor(whole, dtype=torch.float32, device=device))
         self.frame = Frame.of(keyframes[0].mesh.points)
         mesh = keyframes[0].mesh
-        self.features = keep(self._name("features", mesh), lambda: self._features(mesh))
-        self.near = self._tokens(mesh)
+        self.near = self._seen(mesh)
+        no_flow = models.twin.sway is None
+        self.features = keep(self._name("features", mesh), lambda: self._features(mesh)) if no_flow else []
 
     @torch.inference_mode()
     def told(self, key: Keyframe, source: Side, target: Side) -> Float[Tensor, "n m"]:
         """How much canonical coordinates speak against each match of the graphs' samples, 0 to MOST."""
-        far = self._tokens(key.mesh)
-        interval = self.models.twin.interval(self.features, far, self.near)
-        planes = self.models.twin(interval, torch.ones(1, device=self.device)).planes
-        home = self._home(planes, self._in_ball(target.points))
+        home = self._home(key.mesh, self._in_ball(target.points))
         rest = self._in_ball(source.points)
         apart = torch.cdist(rest, home)
         # what comes to lie beside the source's surface is not believed
         trust = torch.exp(-0.5 * (apart.amin(0) / OFF) ** 2)
         return (0.5 * (apart / OFF) ** 2).clamp(max=MOST) * trust
 
-    def _home(self, planes: Tensor, points: Float[Tensor, "m 3"]) -> Float[Tensor, "m 3"]:
-        """Canonical coordinates at places of the far key."""
+    def _home(self, mesh: Mesh, points: Float[Tensor, "m 3"]) -> Float[Tensor, "m 3"]:
+        """Canonical coordinates at places of the far key; the flow, where there is one, tells them more exactly."""
+        (near, source), (far, target) = self.near, self._seen(mesh)
+        twin = self.models.twin
+        if twin.sway is not None and source is not None and target is not None:
+            return twin.sway.pair(source, target).home(points[None])[0]
+        planes = twin(twin.interval(self.features, far, near), torch.ones(1, device=self.device)).planes
         return self.models.lrm.decoder(planes, points[None])[1][0] * 2 - 1
 
     def _views(self, mesh: Mesh) -> Views:
@@ -95,15 +100,15 @@ class Canonical:
         views = self._views(mesh)
         return self.models.lrm(views.canonical, views.mask, views.cameras).features
 
-    def _tokens(self, mesh: Mesh) -> Tokens:
-        """Image tokens of a key in colours."""
+    def _seen(self, mesh: Mesh) -> tuple[Tokens, Carved | None]:
+        """Image tokens of a key in colours, and what was carved from these."""
 
         @torch.inference_mode()
-        def make() -> Tokens:
+        def make() -> tuple[Tokens, Carved | None]:
             views = self._views(mesh)
-            return self.models.lrm.encoder(views.colour, views.mask, views.cameras)
+            return self.models.lrm.encoder.see(views.colour, views.mask, views.cameras)
 
-        return self.keep(self._name("tokens", mesh), make)
+        return self.keep(self._name("seen", mesh), make)
 
     def _name(self, what: str, mesh: Mesh) -> bytes:
         where = f"{what} {self.models.sha256} {self.device} {self.ball.centre.tolist()} {self.ball.radius}".encode()

@@ -17,8 +17,11 @@ from lim_server.training.recipes import Recipe
 from lim_server.training.steps import Steps
 
 LATEST = "latest.safetensors"
-MUST_AGREE = ("model", "preset", "lim_blocks")
-"""What of the recipe a checkpoint's tensors depend on; all else may change from run to run."""
+MUST_AGREE = {"model": None, "preset": None, "lim_blocks": None, "flow": False}
+"""What of the recipe a checkpoint's tensors depend on, and what it is where one says nothing of it.
+
+All else may change from run to run.
+"""
 
 
 def write_checkpoint(folder: Path, model: nn.Module, steps: Steps, step: int, recipe: Recipe, lrm_sha256: str) -> None:
@@ -61,10 +64,10 @@ def _state(tensors: Mapping[str, Tensor], under: str) -> dict[int, dict[str, Ten
 
 
 def _expect(path: Path, made: Mapping[str, Any], lrm: str, recipe: Recipe, lrm_sha256: str) -> None:
-    for name in MUST_AGREE:
-        if made.get(name) != getattr(recipe, name):
+    for name, before in MUST_AGREE.items():
+        if made.get(name, before) != getattr(recipe, name):
             raise BadWeights(
-                f"{path}: was made with {name} {made.get(name)}, {recipe.name} has {getattr(recipe, name)}. "
+                f"{path}: was made with {name} {made.get(name, before)}, {recipe.name} has {getattr(recipe, name)}. "
                 "Give the recipe an --out of its own."
             )
     if lrm != lrm_sha256:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +21,8 @@ RAY_STEPS = 40
 COLOUR, DEPTH = 2.0, 0.5
 WEIGHTS = {"opacity": 1.0, "colour": COLOUR, "cells' opacity": 1.0, "cells' colour": COLOUR}
 WEIGHTS |= {"ray colour": 1.0, "ray mask": 1.0, "ray depth": DEPTH}
-"""Of the parts of the LRM's loss."""
+WEIGHTS |= {"flow": 1.0, "matched": 0.3, "midway": 1.0, "unlikely": 0.1, "cells' words": 1.0}
+"""Of the parts of the LRM's loss, and of the flow's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +90,7 @@ def ray_loss(decoder: Decoder, planes: Planes, rays: Rays) -> dict[str, Tensor]:
 
 
 def weighed(parts: dict[str, Tensor]) -> Tensor:
-    """The sum that the LRM is trained on."""
+    """The sum that the LRM, or the flow, is trained on."""
     return torch.stack([WEIGHTS[name] * part for name, part in parts.items() if name in WEIGHTS]).sum()
 
 
@@ -98,13 +100,19 @@ def between_loss(planes: Planes, target: Planes) -> Tensor:
 
 
 def causal_planes(
-    lim: Lim, key: Key, near: Tokens | None, far: Tokens, alpha: Float[Tensor, " b"], share: Float[Tensor, " b"]
+    lim: Lim,
+    key: Key,
+    near: Tokens | None,
+    far: Tokens,
+    carved: Sequence[Carved],
+    alpha: Float[Tensor, " b"],
+    share: Float[Tensor, " b"],
 ) -> Planes:
     """L_causal's second pass: from LIM's own features at a < alpha to alpha, still looking at the far key.
 
     The fraction of the rest of the way is (alpha - a) / (1 - a), which holds only with the images of key k + 1.
     """
     first = alpha * share
-    half_way = lim(lim.interval(key.features, far, near), first)
+    half_way = lim(lim.interval(key.features, far, near, carved), first)
     rest = (alpha - first) / (1 - first)
-    return lim(lim.interval(half_way.features, far, near), rest).planes
+    return lim(lim.interval(half_way.features, far, near, carved), rest, carried=alpha).planes

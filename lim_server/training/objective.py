@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lim_server.models.attention import Tokens
+from lim_server.models.carve import Carved
 from lim_server.models.lim import Lim
 from lim_server.models.lrm import Key, Lrm, Planes
 from lim_server.render.cameras import Cameras
@@ -69,7 +70,11 @@ class LrmObjective(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A block, and what the frozen LRM makes of its keys; sets [clips, ends, n, d], images the same."""
+    """A block, and what the frozen LRM makes of its keys; sets [clips, ends, n, d], images the same.
+
+    carved  by end, then by clip: from colours; aside, by clip: from the twin's first end in canonical coordinates, else
+            from the frame between; none of either where the LRM does not carve
+    """
 
     block: Block
     features: list[Float[Tensor, "c e n d"]]
@@ -77,6 +82,8 @@ class Prepared:
     places: Float[Tensor, "c m h"] | None
     middle: Float[Tensor, "c 3 ch r r"]
     last: Float[Tensor, "c 3 ch r r"]
+    carved: list[list[Carved]]
+    aside: list[Carved]
 
 
 class LimObjective(nn.Module):
@@ -102,23 +109,30 @@ class LimObjective(nn.Module):
         clips = torch.arange(len(block.times), device=block.times.device)
         made = [self._prepare(block.scene, some) for some in clips.split(AT_ONCE)]
         features = [torch.cat([m.features[k] for m in made]) for k in range(len(made[0].features))]
-        joined = [torch.cat([getattr(m, name) for m in made]) for name in ("images", "middle", "last")]
+        images, middle, last = (torch.cat([getattr(m, name) for m in made]) for name in ("images", "middle", "last"))
         places = None if made[0].places is None else torch.cat([m.places for m in made if m.places is not None])
-        return Prepared(block, features, joined[0], places, joined[1], joined[2])
+        carved = [[c for m in made for c in m.carved[end]] for end in range(len(made[0].carved))]
+        return Prepared(block, features, images, places, middle, last, carved, [c for m in made for c in m.aside])
 
     def _prepare(self, scene: Scene, clip: Tensor) -> Prepared:
         keys = {frame: self._key(scene, clip, frame, self.twin) for frame in range(FRAMES)}
-        seen = {frame: self._images_of(scene, clip, frame) if self.twin else keys[frame].images for frame in (0, LAST)}
+        seen = [self._seen(scene, clip, f) if self.twin else (keys[f].images, keys[f].carved) for f in (0, LAST)]
+        (near, _), (far, _) = seen
+        if self.twin and self.lim.sway is not None:
+            near = keys[0].images
         features = [torch.stack((a, b), 1) for a, b in zip(keys[0].features, keys[LAST].features, strict=True)]
-        images = torch.stack((seen[0].values, seen[LAST].values), 1)
+        images = torch.stack((near.values, far.values), 1)
         dummy = Block(scene, clip)
-        return Prepared(dummy, features, images, seen[0].places, keys[MIDDLE].planes, keys[LAST].planes)
+        each = [[c.of(k) for k in range(len(clip))] for _, c in seen if c is not None]
+        aside = keys[0 if self.twin else MIDDLE].carved
+        others = [] if aside is None else [aside.of(k) for k in range(len(clip))]
+        return Prepared(dummy, features, images, near.places, keys[MIDDLE].planes, keys[LAST].planes, each, others)
 
-    def _images_of(self, scene: Scene, clip: Tensor, frame: int) -> Tokens:
-        """Image tokens of colours: what the twin sees of a key beside its canonical features."""
+    def _seen(self, scene: Scene, clip: Tensor, frame: int) -> tuple[Tokens, Carved | None]:
+        """What the twin sees of a key in colours, beside its canonical features: image tokens, and what was carved."""
         colour, mask = views(scene, clip, torch.full_like(clip, frame), torch.zeros_like(clip, dtype=torch.bool))
-        tokens: Tokens = self.frozen[0].encoder(colour, mask, scene.cameras[clip])
-        return tokens
+        seen: tuple[Tokens, Carved | None] = self.frozen[0].encoder.see(colour, mask, scene.cameras[clip])
+        return seen
 
     def _key(self, scene: Scene, clip: Tensor, frame: int, xyz: bool) -> Key:
         frames, flags = torch.full_like(clip, frame), torch.full_like(clip, xyz, dtype=torch.bool)
@@ -128,30 +142,53 @@ class LimObjective(nn.Module):
 
     def forward(self, ready: Prepared, samples: Int[Tensor, " b"], step: int, random: torch.Generator) -> Parts:  # noqa: ARG002
         """Loss by parts; "total" is what is trained on."""
-        clip = (samples // self.recipe.uses).to(ready.images.device)
-        flip = torch.rand(2, len(clip), generator=random, device=clip.device)
-        # time runs both ways; the twin's canonical frame is the first, so it runs one way, some of it all the way
-        back = (flip[0] < 0.5).long() * (not self.twin)
-        whole = (flip[1] < self.recipe.whole) & self.twin
-        time = torch.where(back.bool(), 1 - ready.block.times[clip], ready.block.times[clip])
+        clip, flip, back, time = self._drawn(ready, samples, random)
+        whole = (flip < self.recipe.whole) & self.twin
         alpha = torch.where(whole, 1.0, time)
         key = Key([f[clip, back] for f in ready.features], self._images(ready, clip, back), ready.middle[clip])
         near, far = key.images if self.twin else None, self._images(ready, clip, 1 - back)
         target = torch.where(whole[:, None, None, None, None], ready.last[clip], ready.middle[clip])
-        planes = self.lim(self.lim.interval(key.features, far, near), alpha).planes.float()
+        carved = self._carved(ready, clip, back)
+        planes = self.lim(self.lim.interval(key.features, far, near, carved), alpha).planes.float()
         frame = torch.where(whole, LAST, MIDDLE)
         told = truth(ready.block.scene, clip, frame, torch.full_like(whole, self.twin))
         parts = {"between": between_loss(planes, target), **field_loss(self.frozen[0].decoder, planes, told)}
         parts["total"] = parts["between"] + self.recipe.field * weighed(parts)
         if self.recipe.causal:
-            self._causal(parts, key, near, far, alpha, random, planes, target)
+            self._causal(parts, key, near, far, carved, alpha, random, planes, target)
         return parts
+
+    def _drawn(
+        self, ready: Prepared, samples: Int[Tensor, " b"], random: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Which clips, a number from 0 to 1 for each, whether their time runs back, and the time between.
+
+        Time runs both ways; the twin's canonical frame is the first, so for it it runs one way.
+        """
+        clip = (samples // self.recipe.uses).to(ready.images.device)
+        flip = torch.rand(2, len(clip), generator=random, device=clip.device)
+        back = (flip[0] < 0.5).long() * (not self.twin)
+        time = torch.where(back.bool(), 1 - ready.block.times[clip], ready.block.times[clip])
+        return clip, flip[1], back, time
+
+    def _carved(self, ready: Prepared, clip: Int[Tensor, " b"], back: Int[Tensor, " b"]) -> list[Carved]:
+        """From the keys' colours, and for the twin from the first key's canonical coordinates."""
+        if not ready.carved:
+            return []
+        ends = [
+            [ready.carved[end][k] for k, end in zip(clip.tolist(), side.tolist(), strict=True)]
+            for side in (back, 1 - back)
+        ]
+        if self.twin:
+            ends.append([ready.aside[k] for k in clip.tolist()])
+        return [Carved.joined(end) for end in ends]
 
     def between(self, ready: Prepared, clip: Int[Tensor, " b"]) -> Planes:
         """The triplane halfway, for pictures."""
         first, last = torch.zeros_like(clip), torch.ones_like(clip)
         near = self._images(ready, clip, first) if self.twin else None
-        interval = self.lim.interval([f[clip, first] for f in ready.features], self._images(ready, clip, last), near)
+        features, far = [f[clip, first] for f in ready.features], self._images(ready, clip, last)
+        interval = self.lim.interval(features, far, near, self._carved(ready, clip, first))
         return self.lim(interval, ready.block.times[clip]).planes
 
     def _causal(
@@ -160,13 +197,14 @@ class LimObjective(nn.Module):
         key: Key,
         near: Tokens | None,
         far: Tokens,
+        carved: list[Carved],
         alpha: Tensor,
         random: torch.Generator,
         direct: Planes,
         target: Planes,
     ) -> None:
         share = torch.rand(len(alpha), generator=random, device=alpha.device)
-        planes = causal_planes(self.lim, key, near, far, alpha, share).float()
+        planes = causal_planes(self.lim, key, near, far, carved, alpha, share).float()
         parts["causal"] = between_loss(planes, target if self.recipe.target == "lrm" else direct.detach())
         parts["total"] = parts["total"] + self.recipe.causal * parts["causal"]
 

@@ -28,6 +28,7 @@ class Recipe:
     rays          rays per sample that are rendered while the rate falls
     muon          rate of Muon for the matrices of the tokens' layers (steps.py); 0 for AdamW alone
     bfloat16      on a CPU too: several times as fast where it has the instructions (AVX512_BF16, AMX), else slow
+    flow          of LIM only the flow is trained that it begins with (models/flow.py): a start for LIM and its twin
     whole         share of the twin's samples that run all the way to the far key, where tracking asks it
     """
 
@@ -51,6 +52,7 @@ class Recipe:
     target: Literal["lrm", "direct"] = "lrm"
     rays: int = 0
     whole: float = 0.5
+    flow: bool = False
     lim_blocks: int | None = None
     muon: float = 0.01
     bfloat16: bool = True
@@ -82,9 +84,15 @@ def micro_lrm() -> Recipe:
     return replace(nano_lrm(), name="micro-lrm", preset="micro")
 
 
+def micro_flow() -> Recipe:
+    """The flow that LIM and its twin over it begin with."""
+    more = replace(nano_lim_direct(), name="micro-flow", preset="micro", steps=3000, decay=1000, flow=True)
+    return replace(more, rate=2e-3, clips=192, uses=8)
+
+
 def micro_lim() -> Recipe:
     """LIM over it, without L_causal."""
-    return replace(nano_lim_direct(), name="micro-lim", preset="micro")
+    return replace(nano_lim_direct(), name="micro-lim", preset="micro", clips=192)
 
 
 def micro_xyz() -> Recipe:
@@ -97,6 +105,11 @@ def tiny_lrm() -> Recipe:
     shoot = Shoot(tiny().size, count=1536)
     more = replace(nano_lrm(), name="tiny-lrm", preset="tiny", steps=20000, decay=5000, batch=64, rate=4e-4)
     return replace(more, shoot=shoot, muon=3e-3, clips=48, uses=6)
+
+
+def tiny_flow() -> Recipe:
+    """The flow that LIM and its twin over the tiny LRM begin with."""
+    return replace(tiny_lim(), name="tiny-flow", causal=0.0, flow=True)
 
 
 def tiny_lim() -> Recipe:
@@ -114,6 +127,11 @@ def smoke_lrm() -> Recipe:
     """A few steps of everything, for tests and for a first look at a new machine."""
     few = replace(nano_lrm(), name="smoke-lrm", preset="smoke", steps=8, decay=2, batch=4, warmup=2, clips=2, uses=3)
     return replace(few, shoot=Shoot(smoke().size, count=96), rays=8, bfloat16=False)  # the same bits on any CPU
+
+
+def smoke_flow() -> Recipe:
+    """The same for LIM's flow."""
+    return replace(smoke_lim(), name="smoke-flow", causal=0.0, flow=True)
 
 
 def smoke_lim() -> Recipe:
@@ -135,12 +153,15 @@ RECIPES = {
         nano_lim_direct,
         nano_xyz,
         micro_lrm,
+        micro_flow,
         micro_lim,
         micro_xyz,
         tiny_lrm,
+        tiny_flow,
         tiny_lim,
         tiny_xyz,
         smoke_lrm,
+        smoke_flow,
         smoke_lim,
         smoke_xyz,
     )

@@ -19,6 +19,7 @@ from lim_server.models.presets import PRESETS
 from lim_server.models.weights import Card, begin_from, load_lrm, save_weights
 from lim_server.training.checkpoints import read_checkpoint, write_checkpoint
 from lim_server.training.feed import Block, Feed, Source, make_block, rate_at
+from lim_server.training.flow_objective import FlowObjective
 from lim_server.training.interrupt import Interrupt
 from lim_server.training.log import Log
 from lim_server.training.memory import memory_for
@@ -185,7 +186,8 @@ def objective_of(job: Job) -> tuple[LrmObjective | LimObjective, nn.Module, str]
     assert job.lrm is not None
     lrm, sha256 = load_lrm(job.lrm, recipe.preset)
     lim = Lim(lrm, blocks=recipe.lim_blocks, twin=recipe.model == "lim-xyz")
-    lim.learn()
+    lim.learn(flow=recipe.flow)
     if job.start is not None:
         begin_from(job.start, lim, ("lim", "lim-xyz"))
-    return LimObjective(recipe, lrm, lim), lim, sha256
+    objective = FlowObjective if recipe.flow else LimObjective
+    return objective(recipe, lrm, lim), lim, sha256

@@ -32,6 +32,7 @@ class Scene:
     inside      [*b, t, p]           how far they are inside: 1 is, 0 is not, between at the surface
     surface     [*b, t, q, 3]        places on the surface
     paint       [*b, t, q, 6]        their colour and their place at frame 0, 0..1
+    way         [*b, t, q, t, 3]     where they are at every frame
     """
 
     cameras: Cameras
@@ -43,6 +44,7 @@ class Scene:
     inside: Float[Tensor, "*b t p"]
     surface: Float[Tensor, "*b t q 3"]
     paint: Float[Tensor, "*b t q 6"]
+    way: Float[Tensor, "*b t q t 3"]
 
     @staticmethod
     def stack(scenes: list[Scene]) -> Scene:
@@ -81,9 +83,10 @@ def take(clip: Clip, shoot: Shoot, seed: int, device: str = "cpu") -> Scene:
     few = slice(0, shoot.count // 2)
     corners, weights = on.face[:, few], on.weights[:, few, :, None]
     shade = (colours[corners] * weights).sum(-2)
-    home = (frames[0][faces[corners]] * weights).sum(-2) / 2 + 0.5
-    paint = torch.cat((shade, home), -1)
-    return Scene(cameras, colour, canonical, mask, depth, points, within(cells, points), on.points[:, few], paint)
+    way = torch.stack([(frame[faces[corners]] * weights).sum(-2) for frame in frames], 2)
+    paint = torch.cat((shade, way[:, :, 0] / 2 + 0.5), -1)
+    inside = within(cells, points)
+    return Scene(cameras, colour, canonical, mask, depth, points, inside, on.points[:, few], paint, way)
 
 
 def _views(

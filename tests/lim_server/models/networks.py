@@ -7,7 +7,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from lim_server.models.lim import Lim
+from lim_server.models.carve import Carved
+from lim_server.models.lim import Interval, Lim
 from lim_server.models.lrm import Key, Lrm
 from lim_server.models.presets import Preset, smoke
 from lim_server.render.cameras import loose_ring
@@ -44,10 +45,28 @@ def key_of(lrm: Lrm, batch: int = 1, seed: int = 0) -> Key:
     return key
 
 
+def carved(*keys: Key) -> list[Carved]:
+    """What was carved from each."""
+    return [key.carved for key in keys if key.carved is not None]
+
+
+def interval(lim: Lim, key: Key, far: Key, features: list[Tensor] | None = None, home: Key | None = None) -> Interval:
+    """From a key to another, with other features of the first if given; `home` is the first as the twin sees it."""
+    if not lim.twin:
+        return lim.interval(features or key.features, far.images, carved=carved(key, far))
+    assert home is not None
+    near = key if lim.sway is None else home
+    return lim.interval(home.features, far.images, near.images, carved(key, far, home))
+
+
 def between(lrm: Lrm, seed: int = 3, **options: object) -> Lim:
     """A LIM over it, shaken too, but for what is the LRM's."""
     lim = Lim(lrm, **options)  # type: ignore[arg-type]
-    own = {name: value.clone() for name, value in lim.state_dict().items() if name.startswith(("head.", "ahead."))}
+    own = {
+        name: value.clone()
+        for name, value in lim.state_dict().items()
+        if name.startswith(("head.", "ahead.", "sway.carve."))
+    }
     shaken(lim, seed)
     lim.load_state_dict(own, strict=False)
     return lim.eval().requires_grad_(False)

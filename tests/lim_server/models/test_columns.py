@@ -9,7 +9,7 @@ from lim_server.models.presets import smoke
 from lim_server.render.cameras import ring
 from tests.lim_server.models.networks import shaken, views
 
-SMALL = replace(smoke(), columns=True, carve=(), depth=1)
+SMALL = replace(smoke(), columns=True, carve=(), flow=(), depth=1)
 
 
 def test_inside_all_masks_and_seen_alike_is_told_of_every_cell() -> None:

@@ -103,7 +103,8 @@ def test_the_cells_say_what_they_are_where_they_are() -> None:
     logit, colour = made.at(middle)
     assert torch.allclose(logit[sample, 0], made.field[3, 0], atol=1e-4)
     assert torch.allclose(colour[sample, 0], made.field[3, 1:].sigmoid(), atol=1e-5)
-    alone = replace(made, cells=Cells(made.cells.at[:0], 2, preset.cells), field=made.field[:0])
+    none = Cells(made.cells.at[:0], 2, preset.cells)
+    alone = replace(made, cells=none, told=None, values=made.values[:0], field=made.field[:0])
     assert (alone.at(middle)[0] == EMPTY).all()
 
 

@@ -57,7 +57,7 @@ def test_a_twin_comes_back_as_a_twin(files: tuple[Path, Path], tmp_path: Path) -
     twin = between(lrm, twin=True)
     save_weights(tmp_path / "twin.safetensors", twin, card("lim-xyz", lrm=sha256))
     loaded = load_lim(tmp_path / "twin.safetensors", lrm, sha256)
-    assert loaded.tag is not None and twin.tag is not None and torch.equal(loaded.tag, twin.tag)
+    assert loaded.twin and torch.equal(loaded.alpha.weight, twin.alpha.weight)
 
 
 def test_the_digest_sees_names_shapes_kinds_and_values() -> None:
@@ -131,6 +131,14 @@ def test_a_preset_whose_sizes_have_changed_is_refused(tmp_path: Path) -> None:
     refused(path, "does not fit the preset")
 
 
+def test_a_tag_that_is_not_given_begins_at_nothing(tmp_path: Path) -> None:
+    lrm = network(carve=(), flow=())
+    save_weights(tmp_path / "lim.safetensors", between(lrm, blocks=1), card("lim", lim_blocks=1))
+    twin = Lim(lrm, blocks=1, twin=True)
+    begin_from(tmp_path / "lim.safetensors", twin, ("lim",))
+    assert twin.tag is not None and (twin.tag == 0).all() and twin.alpha.weight.abs().max() > 0
+
+
 def test_a_lim_over_another_lrm_is_refused(files: tuple[Path, Path]) -> None:
     with pytest.raises(BadWeights, match="another LRM") as caught:
         load_lim(files[1], network(seed=5), digest(network(seed=5).state_dict()))
@@ -143,8 +151,9 @@ def test_training_begins_from_weights_but_keeps_the_lrms_head(files: tuple[Path,
     begin_from(files[1], lim, ("lim", "lim-xyz"))
     given = read_tensors(files[1], read_card(files[1])[1])
     assert torch.equal(lim.alpha.weight, given["alpha.weight"])
-    assert lim.tag is not None and (lim.tag == 0).all()  # the LIM that it began from has none
     assert torch.equal(lim.head.up.weight, other.head.up.weight)
+    assert lim.sway is not None and other.encoder.carve is not None
+    assert torch.equal(lim.sway.carve.say.weight, other.encoder.carve.say.weight)
     with pytest.raises(BadWeights, match="does not fit"):
         begin_from(files[1], Lim(other), ("lim",))
     with pytest.raises(BadWeights, match="holds the model lim"):

@@ -74,7 +74,7 @@ def test_a_true_canonical_field_tells_places_apart(
 ) -> None:
     """A key that did not move, with a field that says of every place that it is its own home."""
     canonical = Canonical(models, [keys[0], keys[0]], "cpu")
-    monkeypatch.setattr(canonical, "_home", lambda _planes, points: points)
+    monkeypatch.setattr(canonical, "_home", lambda _mesh, points: points)
     tracker = Tracker(keys[0], device="cpu")
     told = canonical.told(keys[0], tracker.source, tracker.source)
     assert float(told.diagonal().max()) < 1e-4

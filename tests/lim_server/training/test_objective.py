@@ -21,9 +21,10 @@ from lim_server.training.losses import (
 )
 from lim_server.training.objective import LAST, LimObjective, LrmObjective, some_rays, truth, views
 from lim_server.training.recipes import RECIPES, Recipe, smoke_lim, smoke_lrm, smoke_xyz
-from tests.lim_server.models.networks import between, key_of, network
+from tests.lim_server.models.networks import between, carved, interval, key_of, network
 
 CPU = torch.device("cpu")
+FROZEN = ("head.", "ahead.", "sway.carve.", "sway.finder.")
 
 
 @pytest.fixture(scope="module")
@@ -100,12 +101,14 @@ def test_a_ray_loss_has_gradients_for_the_renderers_numbers(block: Block, lrm: L
 def test_causal_is_two_passes_towards_the_same_far_key(lrm: Lrm) -> None:
     lim, key, far = between(lrm), key_of(lrm, 2), key_of(lrm, 2, seed=9)
     alpha, share = torch.tensor([0.5, 0.8]), torch.tensor([0.4, 0.0])
-    planes = causal_planes(lim, key, None, far.images, alpha, share)
-    first = lim(lim.interval(key.features, far.images), torch.tensor([0.2, 0.0]))
-    # 0.2 to 0.5 of the way from 0.2 to 1 is 3/8
-    second = lim(lim.interval(first.features, far.images), torch.tensor([0.375, 0.8])).planes
+    cells = carved(key, far)
+    planes = causal_planes(lim, key, None, far.images, cells, alpha, share)
+    first = lim(interval(lim, key, far), torch.tensor([0.2, 0.0]))
+    # 0.2 to 0.5 of the way from 0.2 to 1 is 3/8; the flow is asked where that is between the keys
+    second = lim(interval(lim, key, far, first.features), torch.tensor([0.375, 0.8]), carried=alpha).planes
     assert torch.allclose(planes, second, atol=1e-5)
-    assert torch.isfinite(causal_planes(lim, key, None, far.images, torch.ones(2), torch.tensor([0.9, 0.9]))).all()
+    late = causal_planes(lim, key, None, far.images, cells, torch.ones(2), torch.tensor([0.9, 0.9]))
+    assert torch.isfinite(late).all()
 
 
 def test_the_lrm_learns_colours_and_places(block: Block) -> None:
@@ -142,7 +145,8 @@ def test_the_frozen_lrm_prepares_both_ends(block: Block, lrm: Lrm, recipe: Recip
         features, _, _ = pictures(block, lrm, frame, xyz=twin)
         for mine, theirs in zip(ready.features, features, strict=True):
             assert torch.allclose(mine[:, end], theirs, atol=1e-5)
-        _, images, _ = pictures(block, lrm, frame, xyz=False)  # what is cross-attended to is RGB, of the twin too
+        # what is cross-attended to is RGB, but for the twin's near key
+        _, images, _ = pictures(block, lrm, frame, xyz=twin and frame == 0)
         assert torch.allclose(ready.images[:, end], images, atol=1e-5)
     assert torch.allclose(ready.middle, pictures(block, lrm, 1, xyz=twin)[2], atol=1e-4)
     assert torch.allclose(ready.last, pictures(block, lrm, LAST, xyz=twin)[2], atol=1e-4)
@@ -158,7 +162,7 @@ def test_every_part_of_lim_learns_but_not_what_is_frozen(block: Block, lrm: Lrm,
         assert {"between", "causal", "opacity", "colour", "total"} <= parts.keys()
         parts["total"].backward()
         still = {name for name, weight in lim.named_parameters() if weight.grad is None}
-        assert still == {name for name, _ in lim.named_parameters() if name.startswith(("head.", "ahead."))}
+        assert still == {name for name, _ in lim.named_parameters() if name.startswith(FROZEN)}
         assert all(p.grad is None for p in lrm.parameters())
 
 
@@ -170,9 +174,10 @@ def test_time_runs_both_ways_for_lim_and_one_way_for_its_twin(block: Block, lrm:
     answers = []
     for back in (0, 1):
         key = [f[:1, back] for f in ready.features]
+        cells = [ready.carved[end][0] for end in (back, 1 - back)]
         time = block.times[:1] if back == 0 else 1 - block.times[:1]
-        interval = lim.interval(key, objective._images(ready, clip, torch.tensor([1 - back])))
-        answers.append(between_loss(lim(interval, time).planes, ready.middle[:1]))
+        begun = lim.interval(key, objective._images(ready, clip, torch.tensor([1 - back])), carved=cells)
+        answers.append(between_loss(lim(begun, time).planes, ready.middle[:1]))
     found = [objective(ready, clip, 0, random(seed))["between"] for seed in range(12)]
     nearest = [int((a - answers[1]).abs() < (a - answers[0]).abs()) for a in found]
     assert all(torch.allclose(a, answers[n], rtol=1e-4) for a, n in zip(found, nearest, strict=True))

@@ -12,14 +12,14 @@ from PIL import Image
 from lim_server.models.weights import BadWeights, load_lim, load_lrm, read_card, save_weights
 from lim_server.training.data.scene import Shoot
 from lim_server.training.memory import NoMemory
-from lim_server.training.recipes import Recipe, smoke_lim, smoke_lrm, smoke_xyz
+from lim_server.training.recipes import Recipe, smoke_flow, smoke_lim, smoke_lrm, smoke_xyz
 from lim_server.training.train import BadJob
 from tests.lim_server.training.packs import write
 from tests.lim_server.training.runs import After, log, run, tensors
 
 CURVE = Path(__file__).with_name("curve.json")
 """Losses of the smoke recipes' steps. After a change that is meant to change them: python -m THIS_MODULE."""
-RECIPES = (smoke_lrm(), smoke_lim(), smoke_xyz())
+RECIPES = (smoke_lrm(), smoke_flow(), smoke_lim(), smoke_xyz())
 WHOLE = pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
 
 
@@ -59,12 +59,14 @@ def test_going_on_from_a_checkpoint_gives_the_same_bits(
     assert log(tmp_path) == log(through)
 
 
-def test_so_it_does_in_bfloat16(trained: dict[str, Path], tmp_path: Path) -> None:
-    half = replace(smoke_lim(), bfloat16=True)
+@pytest.mark.parametrize("recipe", [smoke_flow(), smoke_lim()], ids=lambda recipe: recipe.name)
+def test_so_it_does_in_bfloat16(recipe: Recipe, trained: dict[str, Path], tmp_path: Path) -> None:
+    half = replace(recipe, bfloat16=True)
     lrm = under(half, trained)
-    through = run(half, tmp_path / "through", lrm)
+    through = run(half, tmp_path / "through", lrm, keep_every=4)
     stopped = [run(half, tmp_path / "stopped", lrm, After(5)) for _ in range(2)][-1]
-    assert same(stopped, through) and not same(through, trained["smoke-lim"] / "smoke-lim.safetensors")
+    assert same(stopped, through) and not same(through, trained[recipe.name] / f"{recipe.name}.safetensors")
+    assert (tmp_path / "through" / "step000008.png").exists()
 
 
 @WHOLE
@@ -87,7 +89,7 @@ def test_the_checkpoint_says_what_it_is(recipe: Recipe, trained: dict[str, Path]
         assert card.lrm == lrm_sha256
         lim = load_lim(trained[recipe.name] / f"{recipe.name}.safetensors", lrm, lrm_sha256)
         assert all(torch.equal(a, b) for a, b in zip(lim.head.parameters(), lrm.head.parameters(), strict=True))
-        assert lim.alpha.weight.abs().max() > 0 and (lim.tag is None or lim.tag.abs().max() > 0)
+        assert (lim.alpha.weight.abs().max() > 0) == (not recipe.flow)
 
 
 @WHOLE
@@ -138,7 +140,7 @@ def test_training_begins_from_weights_that_are_given(trained: dict[str, Path], t
     given = trained["smoke-lim"] / "smoke-lim.safetensors"
     none = run(smoke_xyz(), tmp_path, under(smoke_xyz(), trained), start=given, minutes=1e-9)
     mine, theirs = tensors(none), tensors(given)
-    assert mine.keys() - theirs.keys() == {"tag"} and all(torch.equal(mine[name], theirs[name]) for name in theirs)
+    assert mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in theirs)
 
 
 def refused(words: str, path: Path, recipe: Recipe, folder: Path, lrm: Path | None = None) -> None:
@@ -151,6 +153,7 @@ def test_a_folder_of_another_training_is_refused(trained: dict[str, Path], tmp_p
     lrm = under(smoke_lim(), trained)
     latest = trained["smoke-lim"] / "latest.safetensors"
     refused("made with model lim, smoke-xyz has lim-xyz", latest, smoke_xyz(), trained["smoke-lim"], lrm)
+    refused("made with flow False, smoke-flow has True", latest, smoke_flow(), trained["smoke-lim"], lrm)
     refused("made with lim_blocks None", latest, replace(smoke_lim(), lim_blocks=1), trained["smoke-lim"], lrm)
     tiny = replace(smoke_lrm(), preset="nano")
     refused("made with preset smoke", trained["smoke-lrm"] / "latest.safetensors", tiny, trained["smoke-lrm"])
