@@ -27,7 +27,7 @@ from lim_server.geometry.shape import Shape
 from lim_server.geometry.spread import Spread
 from lim_server.geometry.stretch import Stretch
 
-STEPS, NARROW, ALIKE, EVERY, ROUNDS = 36, 9, 5, 3, 2
+STEPS, NARROW, ALIKE, EVERY, ROUNDS = 30, 9, 5, 3, 2
 """How many; after how many matches reach no farther; and after how many, and how often from then on, the mesh is made
 stiffer where it has not stretched."""
 LATE = 11
