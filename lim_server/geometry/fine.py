@@ -39,7 +39,7 @@ less than half as many with this momentum (Nesterov 1983)."""
 STIFF = 3e-3
 STIFFER, GIVES = 10.0, 0.03
 """How much stiffer what is not stretched becomes, and how much stretch undoes most of that."""
-CRUMPLED = 0.2
+CRUMPLED = 0.25
 """Stretch at which a place is four times softer: skin that one pose folds and another draws out."""
 SMOOTH = 0.05
 MINE = 5000

@@ -33,8 +33,7 @@ SHARP = 2.0
 """How much the judgement of the whole surface counts beside that of the graph's samples."""
 SECOND_LOOKS, WORTH = 3, 0.995
 CHANGES, LIMB_STEPS, GAIN = 3, 10, 0.013
-"""How often parts or limbs are exchanged, limbs in how many steps, and how much cheaper that, or what LIM led, must be
-to be believed."""
+"""How often parts or limbs are exchanged, limbs in how many steps, and how much cheaper that must be to be believed."""
 PROMISING, SIFTED, SIFT_STEPS, TRADED = 1.1, 16, 4, 3
 """How much dearer than the guess a trade of parts may be at first; how many are fitted in a few steps, and in all."""
 
@@ -94,7 +93,7 @@ class Search:
         best = found[0]
         if hint is not None and not trusted:
             led = self._annealed([best.start], hint, "led by LIM")[0]
-            best = led if led.cost < best.cost - GAIN else best
+            best = led if led.cost < best.cost else best
         best = self._changed(best)
         for _ in range(SECOND_LOOKS):
             again = self._second_look(best)
