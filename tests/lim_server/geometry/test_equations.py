@@ -55,5 +55,6 @@ def test_a_fit_by_gradients_is_the_fit_by_factors(monkeypatch: pytest.MonkeyPatc
     given = there, mine.points, np.ones(len(mine.points)), Landmarks.of(mine, key, frame), lambda *_: None
     exact = Fine(mine, "cpu").onto(*given)
     monkeypatch.setattr(Equations, "solver", lambda made: made.iterated)
-    assert np.abs(Fine(mine, "cpu").onto(*given) - exact).max() < 5e-4
+    apart = np.linalg.norm(Fine(mine, "cpu").onto(*given) - exact, axis=1)
+    assert apart.mean() < 2e-5 and apart.max() < 2e-3
     assert np.linalg.norm(exact - mine.points, axis=1).mean() > 0.01

@@ -75,8 +75,9 @@ def test_the_loss_curve_is_the_committed_one(recipe: Recipe, trained: dict[str, 
     found = log(trained[recipe.name])
     assert [line.keys() for line in found] == [line.keys() for line in told]
     for line, wanted in zip(found, told, strict=True):
-        # other numbers of threads sum in another order: what is 0.005 in all differs by a hundredth of it
-        assert line == pytest.approx(wanted, rel=1e-3, abs=3e-4)
+        # other numbers of threads sum in another order: what is 0.005 in all differs by a hundredth of it, and where
+        # the flow carries a cell more or less, what is told of all cells by a fiftieth
+        assert line == pytest.approx(wanted, rel=5e-2 if recipe.flow else 1e-3, abs=3e-4)
 
 
 @WHOLE
