@@ -105,8 +105,7 @@ class Fine:
     def _times(self, points: Float[Tensor, "n 3"], *, late: bool) -> Float[Tensor, " n"]:
         stretch = self.stretch.at(points)
         times = 1 + (STIFFER - 1) / (1 + (stretch / GIVES) ** 2) ** 2
-        more = (stretch - stretch.median()).clamp(min=0)  # what all of it has grown by is no fold
-        return times / (1 + (more / CRUMPLED) ** 2) ** 2 if late else times
+        return times / (1 + (stretch / CRUMPLED) ** 2) ** 2 if late else times
 
 
 class _Match:
