@@ -78,8 +78,9 @@ def open_door(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, config: Co
     router.setsockopt(zmq.SNDHWM, 64)
     router.setsockopt(zmq.RCVHWM, 64)
     router.setsockopt(zmq.MAXMSGSIZE, CHUNK_MAX + 64 * 1024)
-    router.setsockopt(zmq.HEARTBEAT_IVL, int(config.heartbeat * 1000))
-    router.setsockopt(zmq.HEARTBEAT_TIMEOUT, int(config.heartbeat * 4000))
+    # not zmq's own heartbeats: libzmq aborts where one is due to a peer that has left with its messages still waiting
+    router.setsockopt(zmq.TCP_KEEPALIVE, 1)
+    router.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 30)
     router.setsockopt(zmq.HANDSHAKE_IVL, 5000)
     if endpoint.startswith("ipc://"):
         router.setsockopt(zmq.SNDBUF, CHUNK_MAX)
