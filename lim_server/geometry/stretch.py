@@ -44,12 +44,8 @@ class Stretch:
     def at(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         """Of each point: 0 where the surface around it is only turned and bent, 0.1 where it is a tenth longer.
 
-        The Frobenius norm of `mean`.
+        The Frobenius norm of the mean of U - 1, where U is the right stretch of each triangle (polar decomposition).
         """
-        return self.mean(points).norm(dim=1)
-
-    def mean(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 9"]:
-        """The mean of U - 1 around each point, in the axes of rest; U is each triangle's right stretch."""
         a, b, c = (points[self.triangles[:, k]] for k in range(3))
         grown = torch.stack([b - a, c - a], 2) @ self.back
         square = grown.mT @ grown
@@ -60,7 +56,8 @@ class Stretch:
         longer = torch.where(self.flat, 0.0, (square + area * still) / root - still)
         around = self.axes @ longer.clamp(-1, 1) @ self.axes.mT
         total = self._at_points(self.share[:, None] * around.flatten(1))
-        return solved(self._smooth, self.diagonal, total, total / self.mass[:, None], STEPS, ENOUGH)
+        mean = solved(self._smooth, self.diagonal, total, total / self.mass[:, None], STEPS, ENOUGH)
+        return mean.norm(dim=1)
 
     def _smooth(self, x: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
         return (self.mass[:, None] * x).index_add(0, self.row, self.value[:, None] * x[self.column])
